@@ -1,0 +1,25 @@
+/* identity.h - who this node is: an Ed25519 key pair, its X25519 form, and the id they give.
+ *
+ *      stored seed, or fresh entropy -> identity_init -> keys, id
+ *
+ * The seed is kept in the node's own storage under "identity", so that a node that restarts on the
+ * same disk is the same node. No session key or counter is ever stored.
+ */
+#ifndef NODE_IDENTITY_IDENTITY_H
+#define NODE_IDENTITY_IDENTITY_H
+
+#include "node/base/core.h"
+#include "node/wire/contact.h"
+
+struct identity {
+    struct node_id id;
+    uint8_t public_key[CRYPTO_PUBLIC_LEN];
+    uint8_t secret_key[CRYPTO_SECRET_LEN];
+    uint8_t agree_public[CRYPTO_AGREE_LEN];
+    uint8_t agree_secret[CRYPTO_AGREE_LEN];
+};
+
+/* Loads or makes the identity. ERR_IO when the storage holds something else or refuses. */
+int identity_init(struct identity *identity, struct core *core);
+
+#endif /* NODE_IDENTITY_IDENTITY_H */

@@ -1,0 +1,131 @@
+/* transport.h - sessions with peers, and calls over them.
+ *
+ * Sessions are Noise: IK when the peer's key is known (every contact), XX when only an address is.
+ * The first request of a call rides in the first handshake message when it is a read, so that a cold
+ * call costs one round trip like a warm one.
+ *
+ *      transport_call -> session or handshake -> port send
+ *      node_on_datagram -> transport_on_datagram -> MAC or cookie -> AEAD -> decode
+ *                                  -> reply:   call.done(ANSWERED)
+ *                                  -> request: hooks.message -> transport_reply
+ *      timers -> SLOW (p95 of observed RTT: a slot is free, the late answer still counts)
+ *             -> retransmit at the hard RTO (>= 200 ms) -> LOST
+ *
+ * What it does not do: routing, NAT traversal, bulk transfer, deciding whom to talk to.
+ *
+ * Law for every datagram: cheap checks, MAC or cookie, AEAD, signature, state. Silence to what cannot
+ * be authenticated. Before an address is validated it is never sent more bytes than it sent.
+ */
+#ifndef NODE_TRANSPORT_TRANSPORT_H
+#define NODE_TRANSPORT_TRANSPORT_H
+
+#include "node/base/pool.h"
+#include "node/guard/guard.h"
+#include "node/identity/identity.h"
+#include "node/wire/message.h"
+
+struct transport_config {
+    uint64_t network_id;      /* Bound into every handshake: networks do not mix. */
+    uint16_t sessions_max;    /* LRU; at least 8. */
+    uint16_t calls_max;
+    uint64_t session_idle_us; /* A session unused for longer is not trusted to live at the peer: the
+                                 next call makes a new one at no cost in round trips. */
+    uint64_t rekey_after_us;  /* WireGuard: 120 s (whitepaper section 6.1). */
+    uint64_t rekey_after_messages;
+};
+
+enum call_outcome {
+    CALL_ANSWERED,
+    CALL_SLOW, /* No answer within the p95 of observed RTT. The call goes on. */
+    CALL_LOST, /* No answer to the last retransmission; or the peer could not be reached at all. */
+};
+
+struct call_result {
+    enum call_outcome outcome;
+    uint32_t peer;  /* Contact handle; for calls by address known from ANSWERED on. */
+    uint32_t tag;   /* As given. */
+    uint32_t rtt_us; /* ANSWERED only. */
+    const struct message *answer; /* ANSWERED only; borrowed, released by transport afterwards. */
+};
+
+/* Called SLOW at most once, then ANSWERED or LOST exactly once. May start and cancel calls. */
+typedef void (*call_fn)(void *owner, const struct call_result *result);
+
+struct call_options {
+    call_fn done;
+    void *owner;
+    uint32_t tag;
+};
+
+/* Who sent a request. */
+struct message_from {
+    uint32_t peer;      /* Contact handle: authenticated key, address it came from. */
+    bool is_verified;   /* The address has answered to us: a round trip was seen. */
+    bool is_early;      /* Early payload: only reads arrive this way, and may be replays. */
+    uint16_t session;   /* For transport_reply. */
+    uint32_t call;      /* For transport_reply. */
+    size_t answer_max;  /* Bytes the encoded answer may have. */
+};
+
+/* Filled by node.c; called from inside a node entry. */
+struct transport_hooks {
+    void *arg;
+    /* A request to answer, now (transport_reply) or never. `message` is borrowed. */
+    void (*message)(void *arg, const struct message_from *from, const struct message *message);
+    /* An authenticated round trip with this contact was seen: it may enter tables. rtt_us is 0 when
+     * the peer was the initiator. */
+    void (*verified)(void *arg, uint32_t peer, uint32_t rtt_us);
+    /* A contact answered none of its retransmissions. */
+    void (*lost)(void *arg, uint32_t peer);
+    /* Whether a verified round trip with this stranger would be of use: if so the answer to its
+     * handshake asks it to confirm, at the price of one datagram. */
+    bool (*is_wanted)(void *arg, const struct node_id *id, const struct port_addr *addr);
+};
+
+struct session; /* session.h */
+
+struct transport {
+    struct core *core;
+    const struct transport_config *config;
+    const struct identity *identity;
+    struct guard *guard;
+    struct transport_hooks hooks;
+    struct pool sessions;
+    struct pool calls;
+    /* ... the implementer's: LRU list, peer index, RTT quantile estimator, cookie secret, reply
+     * scratch. Keep struct transport itself small: there are 100,000 of them. */
+};
+
+int transport_init(struct transport *transport, struct core *core,
+                   const struct transport_config *config, const struct identity *identity,
+                   struct guard *guard, const struct transport_hooks *hooks);
+void transport_stop(struct transport *transport);
+
+/* Sends `request` (call number filled in here) to the contact and reports to options->done. Returns
+ * the call's number > 0, or ERR_FULL when calls_max are open. Never calls done before it returns. */
+int transport_call(struct transport *transport, uint32_t peer, const struct message *request,
+                   const struct call_options *options);
+
+/* The same to an address whose key is not known (a bootstrap node): Noise XX. */
+int transport_call_addr(struct transport *transport, const struct port_addr *addr,
+                        const struct message *request, const struct call_options *options);
+
+/* Forgets a call: done is not called any more. */
+void transport_cancel(struct transport *transport, uint32_t call);
+
+/* Answers a request inside hooks.message. The reply's call number is filled in here. */
+int transport_reply(struct transport *transport, const struct message_from *from,
+                    struct message *reply);
+
+void transport_on_datagram(struct transport *transport, int path, const struct port_addr *from,
+                           struct slice bytes);
+
+/* The node's own estimate, from all observed round trips: `part` in 1/1000 (950 = p95), µs. */
+uint32_t transport_rtt_quantile_us(const struct transport *transport, uint32_t part);
+uint32_t transport_session_count(const struct transport *transport);
+
+/* A checker for every run: at most one established session per peer and role, LRU list whole, every
+ * session within its epochs. Returns NULL when well-formed, else what is wrong. */
+const char *transport_check(const struct transport *transport);
+
+#endif /* NODE_TRANSPORT_TRANSPORT_H */
