@@ -6,6 +6,7 @@
 #define NODE_BASE_CORE_H
 
 #include "node/base/arena.h"
+#include "node/base/err.h"
 #include "node/base/rng.h"
 #include "node/base/timerq.h"
 #include "node/base/trace.h"

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the lists of needs are for those who source this
 # setup.sh - what run.sh and test.sh share: find out what this machine lacks, install it, build.
 #
 # Sourced from the root of the checkout, never run. Everything it does is noted in build/setup.log;
@@ -36,6 +36,8 @@ command npm npm'
 
 setup_needs_coverage='command gcovr gcovr'
 
+setup_empty_fuzzer='int LLVMFuzzerTestOneInput(void) { return 0; }'
+
 setup_say()
 {
     printf '%s\n' "$*" >&2
@@ -67,11 +69,7 @@ setup_has()
     command) command -v "$2" >/dev/null ;;
     header) echo "#include <$2>" | gcc -E -x c - >/dev/null 2>&1 ;;
     library) pkg-config --exists "$2" 2>/dev/null ;;
-    fuzzer)
-        command -v "$2" >/dev/null &&
-            [ -e "$("$2" -print-file-name=libclang_rt.fuzzer-x86_64.a)" ] ||
-            [ -e "$("$2" -print-file-name=lib/linux/libclang_rt.fuzzer-x86_64.a)" ]
-        ;;
+    fuzzer) echo "$setup_empty_fuzzer" | "$2" -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null ;;
     esac
 }
 

@@ -1,0 +1,494 @@
+/* message.c - encoding and decoding of every message, one pair of functions each. */
+#include "node/wire/message.h"
+
+#include "node/base/err.h"
+#include "node/base/must.h"
+#include "node/wire/codec.h"
+
+enum {
+    FAMILY_V4 = 4,
+    FAMILY_V6 = 6,
+    CONTACT_V4_LEN = 1 + CRYPTO_PUBLIC_LEN + 4 + 2,
+    EXCHANGE_HASHES_MAX = 16,
+    EXCHANGE_TTL_MAX = 3,
+    BOOLEAN_NAMES = 2, /* Canonical: a boolean is 0 or 1 and nothing else. */
+};
+
+static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+/* --- parts --------------------------------------------------------------------------------- */
+
+static void write_addr(struct writer *writer, const struct port_addr *addr)
+{
+    if (port_addr_is_v4(addr)) {
+        write_u8(writer, FAMILY_V4);
+        write_bytes(writer, addr->ip + sizeof v4_prefix, 4);
+    } else {
+        write_u8(writer, FAMILY_V6);
+        write_bytes(writer, addr->ip, sizeof addr->ip);
+    }
+    write_bytes(writer, addr->port, sizeof addr->port);
+}
+
+static void read_addr(struct reader *reader, struct port_addr *addr)
+{
+    uint8_t family = read_u8(reader);
+    if (family == FAMILY_V4) {
+        memcpy(addr->ip, v4_prefix, sizeof v4_prefix);
+        read_into(reader, addr->ip + sizeof v4_prefix, 4);
+    } else {
+        read_into(reader, addr->ip, sizeof addr->ip);
+        /* A mapped address has the short form only. */
+        reader->bad |= family != FAMILY_V6 || port_addr_is_v4(addr);
+    }
+    read_into(reader, addr->port, sizeof addr->port);
+}
+
+static bool read_boolean(struct reader *reader)
+{
+    uint8_t value = read_u8(reader);
+    reader->bad |= value >= BOOLEAN_NAMES;
+    return value == 1;
+}
+
+static void write_contacts(const struct port *port, struct writer *writer,
+                           const struct message_contacts *contacts)
+{
+    uint8_t *count = writer->next;
+    write_u8(writer, 0);
+    for (uint32_t i = 0; i < contacts->count && !writer->bad; i++) {
+        const struct contact *contact = contact_at(port, contacts->handles[i]);
+        struct writer whole = *writer;
+        write_bytes(&whole, contact->key, sizeof contact->key);
+        write_addr(&whole, &contact->addr);
+        if (whole.bad) {
+            break; /* The nearest come first, so what is cut is worth least. */
+        }
+        *writer = whole;
+        (*count)++;
+    }
+}
+
+static void read_contacts(struct port *port, struct reader *reader,
+                          struct message_contacts *contacts)
+{
+    uint8_t listed = read_u8(reader);
+    reader->bad |= listed > MESSAGE_CONTACTS_MAX;
+    contacts->count = 0;
+    for (uint32_t i = 0; i < listed && !reader->bad; i++) {
+        const uint8_t *key = read_bytes(reader, CRYPTO_PUBLIC_LEN);
+        struct port_addr addr;
+        read_addr(reader, &addr);
+        if (!reader->bad) {
+            contacts->handles[contacts->count++] = contact_intern(port, key, &addr);
+        }
+    }
+}
+
+static void release_contacts(struct port *port, struct message_contacts *contacts)
+{
+    for (uint32_t i = 0; i < contacts->count; i++) {
+        port->ops->intern_release(port, contacts->handles[i]);
+    }
+    contacts->count = 0;
+}
+
+static void write_sized(struct writer *writer, struct slice bytes)
+{
+    write_u16(writer, (uint16_t)bytes.len);
+    write_bytes(writer, bytes.data, bytes.len);
+}
+
+static struct slice read_sized(struct reader *reader, size_t max)
+{
+    size_t len = read_u16(reader);
+    reader->bad |= len > max;
+    const uint8_t *bytes = read_bytes(reader, len);
+    return slice_of(bytes, bytes != NULL ? len : 0);
+}
+
+static void write_record(struct writer *writer, const struct record *record)
+{
+    write_u8(writer, record->kind);
+    write_u32(writer, record->expiry_s);
+    if (record->kind != RECORD_IMMUTABLE) {
+        write_bytes(writer, record->publisher, sizeof record->publisher);
+        write_u32(writer, record->salt);
+        write_u64(writer, record->sequence);
+        write_bytes(writer, record->signature, sizeof record->signature);
+    }
+    if (record->kind != RECORD_TOMBSTONE) {
+        write_sized(writer, record->value);
+    }
+}
+
+static void read_record(struct reader *reader, struct record *record)
+{
+    *record = (struct record){.kind = read_u8(reader)};
+    record->expiry_s = read_u32(reader);
+    reader->bad |= record->kind < RECORD_IMMUTABLE || record->kind > RECORD_TOMBSTONE;
+    if (record->kind != RECORD_IMMUTABLE) {
+        read_into(reader, record->publisher, sizeof record->publisher);
+        record->salt = read_u32(reader);
+        record->sequence = read_u64(reader);
+        read_into(reader, record->signature, sizeof record->signature);
+    }
+    if (record->kind != RECORD_TOMBSTONE) {
+        record->value = read_sized(reader, RECORD_VALUE_MAX);
+    }
+}
+
+static uint8_t read_wanted(struct reader *reader)
+{
+    uint8_t wanted = read_u8(reader);
+    reader->bad |= wanted == 0 || wanted > MESSAGE_CONTACTS_MAX;
+    return wanted;
+}
+
+/* --- bodies -------------------------------------------------------------------------------- */
+
+static void encode_ping(const struct port *port, struct writer *writer,
+                        const struct message_ping *ping)
+{
+    (void)port;
+    write_u64(writer, ping->nonce);
+}
+
+static void decode_ping(struct port *port, struct reader *reader, struct message_ping *ping)
+{
+    (void)port;
+    ping->nonce = read_u64(reader);
+}
+
+static void encode_pong(const struct port *port, struct writer *writer,
+                        const struct message_pong *pong)
+{
+    (void)port;
+    write_u64(writer, pong->nonce);
+    write_addr(writer, &pong->observed);
+}
+
+static void decode_pong(struct port *port, struct reader *reader, struct message_pong *pong)
+{
+    (void)port;
+    pong->nonce = read_u64(reader);
+    read_addr(reader, &pong->observed);
+}
+
+static void encode_find_node(const struct port *port, struct writer *writer,
+                             const struct message_find_node *find)
+{
+    (void)port;
+    write_bytes(writer, find->target.bytes, NODE_ID_LEN);
+    write_u8(writer, find->count);
+}
+
+static void decode_find_node(struct port *port, struct reader *reader,
+                             struct message_find_node *find)
+{
+    (void)port;
+    read_into(reader, find->target.bytes, NODE_ID_LEN);
+    find->count = read_wanted(reader);
+}
+
+static void encode_nodes(const struct port *port, struct writer *writer,
+                         const struct message_nodes *nodes)
+{
+    write_contacts(port, writer, &nodes->contacts);
+}
+
+static void decode_nodes(struct port *port, struct reader *reader, struct message_nodes *nodes)
+{
+    read_contacts(port, reader, &nodes->contacts);
+}
+
+static void encode_find_value(const struct port *port, struct writer *writer,
+                              const struct message_find_value *find)
+{
+    (void)port;
+    write_bytes(writer, find->key.bytes, NODE_ID_LEN);
+    write_u8(writer, find->count);
+}
+
+static void decode_find_value(struct port *port, struct reader *reader,
+                              struct message_find_value *find)
+{
+    (void)port;
+    read_into(reader, find->key.bytes, NODE_ID_LEN);
+    find->count = read_wanted(reader);
+}
+
+static void encode_value(const struct port *port, struct writer *writer,
+                         const struct message_value *value)
+{
+    write_u8(writer, value->has_record);
+    if (value->has_record) {
+        write_u8(writer, value->is_cached);
+        write_u32(writer, value->age_s);
+        write_record(writer, &value->record);
+    } else {
+        write_contacts(port, writer, &value->contacts);
+    }
+}
+
+static void decode_value(struct port *port, struct reader *reader, struct message_value *value)
+{
+    value->has_record = read_boolean(reader);
+    value->contacts.count = 0;
+    if (value->has_record) {
+        value->is_cached = read_boolean(reader);
+        value->age_s = read_u32(reader);
+        read_record(reader, &value->record);
+        /* A cache never serves what may have changed since. */
+        reader->bad |= value->is_cached && value->record.kind != RECORD_IMMUTABLE;
+    } else {
+        read_contacts(port, reader, &value->contacts);
+    }
+}
+
+static void encode_store(const struct port *port, struct writer *writer,
+                         const struct message_store *store)
+{
+    (void)port;
+    write_u32(writer, store->age_s);
+    write_u8(writer, store->is_cache);
+    write_record(writer, &store->record);
+}
+
+static void decode_store(struct port *port, struct reader *reader, struct message_store *store)
+{
+    (void)port;
+    store->age_s = read_u32(reader);
+    store->is_cache = read_boolean(reader);
+    read_record(reader, &store->record);
+    reader->bad |= store->is_cache && store->record.kind != RECORD_IMMUTABLE;
+}
+
+static void encode_stored(const struct port *port, struct writer *writer,
+                          const struct message_stored *stored)
+{
+    (void)port;
+    write_u8(writer, stored->status);
+    write_u8(writer, stored->is_durable);
+    write_u64(writer, stored->sequence);
+}
+
+static void decode_stored(struct port *port, struct reader *reader, struct message_stored *stored)
+{
+    (void)port;
+    stored->status = read_u8(reader);
+    reader->bad |= stored->status > STORED_INVALID;
+    stored->is_durable = read_boolean(reader);
+    stored->sequence = read_u64(reader);
+}
+
+static void encode_exchange(const struct port *port, struct writer *writer,
+                            const struct message_exchange *exchange)
+{
+    (void)port;
+    write_u8(writer, exchange->ttl);
+    write_u8(writer, exchange->wanted);
+    write_u8(writer, exchange->hash_count);
+    write_u32(writer, exchange->salt);
+    write_sized(writer, exchange->bloom);
+}
+
+static void decode_exchange(struct port *port, struct reader *reader,
+                            struct message_exchange *exchange)
+{
+    (void)port;
+    exchange->ttl = read_u8(reader);
+    reader->bad |= exchange->ttl > EXCHANGE_TTL_MAX;
+    exchange->wanted = read_wanted(reader);
+    exchange->hash_count = read_u8(reader);
+    reader->bad |= exchange->hash_count == 0 || exchange->hash_count > EXCHANGE_HASHES_MAX;
+    exchange->salt = read_u32(reader);
+    exchange->bloom = read_sized(reader, MESSAGE_BLOOM_MAX);
+}
+
+static void encode_peers(const struct port *port, struct writer *writer,
+                         const struct message_peers *peers)
+{
+    write_contacts(port, writer, &peers->contacts);
+}
+
+static void decode_peers(struct port *port, struct reader *reader, struct message_peers *peers)
+{
+    read_contacts(port, reader, &peers->contacts);
+}
+
+static void encode_broadcast(const struct port *port, struct writer *writer,
+                             const struct message_broadcast *broadcast)
+{
+    (void)port;
+    write_bytes(writer, broadcast->id, BROADCAST_ID_LEN);
+    write_bytes(writer, broadcast->origin, CRYPTO_PUBLIC_LEN);
+    write_u32(writer, broadcast->number);
+    write_u8(writer, broadcast->hops);
+    write_sized(writer, broadcast->payload);
+}
+
+static void decode_broadcast(struct port *port, struct reader *reader,
+                             struct message_broadcast *broadcast)
+{
+    (void)port;
+    read_into(reader, broadcast->id, BROADCAST_ID_LEN);
+    read_into(reader, broadcast->origin, CRYPTO_PUBLIC_LEN);
+    broadcast->number = read_u32(reader);
+    broadcast->hops = read_u8(reader);
+    broadcast->payload = read_sized(reader, MESSAGE_PAYLOAD_MAX);
+}
+
+static void encode_heard(const struct port *port, struct writer *writer,
+                         const struct message_heard *heard)
+{
+    (void)port;
+    write_u8(writer, heard->was_new);
+}
+
+static void decode_heard(struct port *port, struct reader *reader, struct message_heard *heard)
+{
+    (void)port;
+    heard->was_new = read_boolean(reader);
+}
+
+static void encode_app(const struct port *port, struct writer *writer,
+                       const struct message_app *app)
+{
+    (void)port;
+    write_sized(writer, app->payload);
+}
+
+static void decode_app(struct port *port, struct reader *reader, struct message_app *app)
+{
+    (void)port;
+    app->payload = read_sized(reader, MESSAGE_PAYLOAD_MAX);
+}
+
+static void encode_app_done(const struct port *port, struct writer *writer,
+                            const struct message_app_done *done)
+{
+    (void)port;
+    write_u8(writer, done->status);
+}
+
+static void decode_app_done(struct port *port, struct reader *reader, struct message_app_done *done)
+{
+    (void)port;
+    done->status = read_u8(reader);
+}
+
+/* --- the table ----------------------------------------------------------------------------- */
+
+int message_encode(const struct port *port, const struct message *message, uint8_t *buffer,
+                   size_t cap)
+{
+    struct writer writer = writer_of(buffer, cap);
+    write_u8(&writer, message->kind);
+    write_u32(&writer, message->call);
+    switch (message->kind) {
+#define MESSAGE_CASE(name, number, body, text, owner, class)                                       \
+    case (number):                                                                                 \
+        encode_##body(port, &writer, &message->body);                                              \
+        break;
+        MESSAGES(MESSAGE_CASE)
+#undef MESSAGE_CASE
+    default:
+        must(message_kind_is_known(message->kind));
+    }
+    return writer.bad ? ERR_TOO_LARGE : (int)writer_len(&writer);
+}
+
+bool message_decode(struct port *port, struct slice bytes, struct message *message)
+{
+    struct reader reader = reader_of(bytes);
+    message->kind = read_u8(&reader);
+    message->call = read_u32(&reader);
+    switch (message->kind) {
+#define MESSAGE_CASE(name, number, body, text, owner, class)                                       \
+    case (number):                                                                                 \
+        decode_##body(port, &reader, &message->body);                                              \
+        break;
+        MESSAGES(MESSAGE_CASE)
+#undef MESSAGE_CASE
+    default:
+        return false;
+    }
+    if (reader.bad || reader_left(&reader) != 0) {
+        message_release(port, message);
+        return false;
+    }
+    return true;
+}
+
+void message_release(struct port *port, struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_NODES:
+        release_contacts(port, &message->nodes.contacts);
+        break;
+    case MESSAGE_VALUE:
+        release_contacts(port, &message->value.contacts);
+        break;
+    case MESSAGE_PEERS:
+        release_contacts(port, &message->peers.contacts);
+        break;
+    default:
+        break;
+    }
+}
+
+enum message_class message_class_of(uint8_t kind)
+{
+    switch (kind) {
+#define MESSAGE_CASE(name, number, body, text, owner, class)                                       \
+    case (number):                                                                                 \
+        return MESSAGE_##class;
+        MESSAGES(MESSAGE_CASE)
+#undef MESSAGE_CASE
+    default:
+        return MESSAGE_REPLY;
+    }
+}
+
+bool message_kind_is_known(uint8_t kind)
+{
+    switch (kind) {
+#define MESSAGE_CASE(name, number, body, text, owner, class) case (number):
+        MESSAGES(MESSAGE_CASE)
+#undef MESSAGE_CASE
+        return true;
+    default:
+        return false;
+    }
+}
+
+const char *message_text(uint8_t kind)
+{
+    switch (kind) {
+#define MESSAGE_CASE(name, number, body, text, owner, class)                                       \
+    case (number):                                                                                 \
+        return (text);
+        MESSAGES(MESSAGE_CASE)
+#undef MESSAGE_CASE
+    default:
+        return "unknown";
+    }
+}
+
+size_t message_answer_max(const struct message *request)
+{
+    /* Contact lists are cut to fit, so a v6 neighbourhood gets fewer contacts, not a larger answer. */
+    switch (request->kind) {
+    case MESSAGE_PING:
+        return MESSAGE_HEADER_LEN + 8 + 1 + sizeof(struct port_addr);
+    case MESSAGE_FIND_NODE:
+        return MESSAGE_HEADER_LEN + 1 + (size_t)request->find_node.count * CONTACT_V4_LEN;
+    case MESSAGE_EXCHANGE:
+        return MESSAGE_HEADER_LEN + 1 + (size_t)request->exchange.wanted * CONTACT_V4_LEN;
+    case MESSAGE_FIND_VALUE:
+        return MESSAGE_MAX;
+    default:
+        return MESSAGE_HEADER_LEN + 16;
+    }
+}

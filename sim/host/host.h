@@ -1,0 +1,142 @@
+/* host.h - the seam, simulated: a world of hosts, each with one node on it.
+ *
+ * A world owns the event queue, the packets in flight, the interned contacts and an array of hosts. A
+ * host owns what is its node's alone: port, access link, disk, memory chunks, dice, digest. Hosts touch
+ * each other only through events that take at least a millisecond; that is what lets the engine be
+ * split over cores later without changing a result.
+ *
+ *      node -> port_ops (host_net.c, host_store.c, ...) -> queue
+ *      host_run_until: queue -> event -> entry of one node -> deliveries to hooks.delivered
+ *
+ * Units: µs of simulated time since the world began, bytes, bit/s.
+ */
+#ifndef SIM_HOST_HOST_H
+#define SIM_HOST_HOST_H
+
+#include <stdio.h>
+
+#include "node/node.h"
+#include "sim/engine/queue.h"
+#include "sim/net/net.h"
+
+enum {
+    HOST_PORT = 8468,         /* UDP port of every main path, as the live node's default. */
+    HOST_PATHS_MAX = 8,       /* Extra paths of one host. */
+    HOST_GROUP_NODES_MAX = 254, /* Hosts in one /24. */
+};
+
+enum host_event {
+    HOST_EVENT_DATAGRAM,
+    HOST_EVENT_WAKE,
+    HOST_EVENT_DURABLE,
+    HOST_EVENT_RESOLVED,
+    HOST_EVENT_WORK,
+    HOST_EVENT_SCRIPT, /* An event of the population: churn, workload. */
+};
+
+struct host;
+struct world;
+
+struct world_hooks {
+    void *arg;
+    /* A node's event, after its entry has returned; may submit commands to any host that is up. */
+    void (*delivered)(void *arg, struct host *host, const struct port_event *event);
+    /* A scripted event of a host has come due (host_script). */
+    void (*scripted)(void *arg, struct host *host, uint32_t what);
+    /* NULL, or observation of every trace event. */
+    void (*traced)(void *arg, struct host *host, const struct port_trace *event);
+    /* NULL, or every event that is dispatched, in order: for diff and replay. */
+    void (*dispatched)(void *arg, const struct event *event, uint32_t kind, struct slice bytes,
+                       uint64_t chain);
+};
+
+struct world_options {
+    uint64_t seed;
+    uint64_t wall_start_us; /* Unix time at simulated time 0. */
+    enum queue_kind queue_kind;
+    const struct port_crypto *crypto;
+    const struct net_config *net; /* Borrowed for the life of the world. */
+    uint32_t hosts_max;
+    uint32_t contacts_max; /* Interned contacts; 0 = four for each host. */
+    uint32_t node_bytes_max; /* A node's declared maximum of memory. */
+    struct world_hooks hooks;
+};
+
+struct host_counts {
+    uint64_t events;
+    uint64_t datagrams_sent;
+    uint64_t datagrams_lost; /* By the network: loss, queues, MTU. */
+    uint64_t datagrams_dead; /* Arrived at a host whose node was down. */
+    uint64_t bytes_sent;
+};
+
+struct host {
+    struct port port;
+    struct world *world;
+    struct node *node; /* NULL while down. */
+    struct net_link link;
+    uint64_t wake_us; /* The node's one pending wake-up. */
+    uint64_t cpu_free_ns; /* Until when the simulated processor is busy. */
+    uint64_t digest;
+    struct rng entropy;
+    struct host_disk *disk;   /* Survives a crash. */
+    struct host_chunk *chunks; /* The node's memory; dropped by a crash. */
+    uint32_t chunk_bytes;
+    uint32_t index;
+    uint32_t sequence; /* Of the events this host causes. */
+    uint32_t incarnation; /* Starts so far. */
+    uint8_t paths_open; /* Bit per extra path. */
+};
+
+struct world *world_open(const struct world_options *options);
+void world_close(struct world *world);
+
+/* Adds a host in address group `group24` (hosts of one group share a /24). Returns its index. */
+uint32_t world_add_host(struct world *world, uint32_t group24);
+struct host *world_host(struct world *world, uint32_t index);
+uint32_t world_host_count(const struct world *world);
+uint64_t world_now_us(const struct world *world);
+uint64_t world_seed(const struct world *world);
+const struct host_counts *world_counts(const struct world *world);
+size_t world_queue_len(const struct world *world);
+
+/* Runs every event before time_us, then sets the clock to it. Stops early, at the event it is about to
+ * run, once `events_max` events have run in all (0 = no limit) or *stop is set. Returns true when
+ * time_us was reached. */
+bool world_run_until(struct world *world, uint64_t time_us, uint64_t events_max,
+                     const volatile int *stop);
+
+/* All owners' chains, combined in id order. */
+uint64_t world_digest(const struct world *world);
+void world_digest_chains(const struct world *world, uint64_t *chains); /* One per host. */
+
+/* The host whose main path has this address, or NULL. */
+struct host *world_find(struct world *world, const struct port_addr *addr);
+
+/* Brings a node up on the host: fresh memory, the disk as it was left. ERR_* of node_init. */
+int host_start(struct host *host, const struct node_config *config);
+/* A polite leave, or a crash: memory gone, what was not durable lost or torn. */
+void host_stop(struct host *host);
+void host_kill(struct host *host);
+/* What the host's driver asks of its node; an entry of its own. */
+int host_submit(struct host *host, const struct node_command *command);
+/* An event of the script for this host: hooks.scripted(host, what) at time_us. */
+void host_script(struct host *host, uint64_t time_us, uint32_t what);
+/* Runs `call(node, arg)` as an entry of the host's node; for tests and prebuilt networks. */
+void host_enter(struct host *host, void (*call)(struct node *node, void *arg), void *arg);
+
+static inline bool host_is_up(const struct host *host)
+{
+    return host->node != NULL;
+}
+
+/* The suite for simulation at scale: host_crypto.c. */
+extern const struct port_crypto modelled_suite;
+
+/* Memory: node chunks in use, and what the world itself holds. */
+size_t world_node_bytes(const struct world *world);
+size_t world_disk_bytes(const struct world *world);
+size_t world_packet_bytes(const struct world *world);
+size_t world_intern_bytes(const struct world *world);
+
+#endif /* SIM_HOST_HOST_H */

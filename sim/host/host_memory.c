@@ -1,0 +1,193 @@
+/* host_memory.c - node memory in recycled chunks, and the interned records of the process. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "node/base/must.h"
+#include "sim/host/world.h"
+
+enum {
+    CHUNK_BYTES = 1024, /* What arenas ask for at a time: node/base/arena.c. */
+    CHUNK_HEADER = 16,  /* struct host_chunk, keeping 16-byte alignment. */
+    CHUNK_SLAB_BYTES = 2 << 20, /* One huge page. */
+    INTERN_SLOTS_FIRST = 1 << 12,
+};
+_Static_assert(sizeof(struct host_chunk) <= CHUNK_HEADER, "the header fits before the bytes");
+
+static struct host_chunk *small_chunk(struct world *world);
+static uint32_t intern_slot(const struct intern *intern, const void *key);
+static void intern_grow(struct intern *intern);
+
+void *world_memory(size_t bytes, bool is_huge)
+{
+    void *memory = NULL;
+    must(posix_memalign(&memory, is_huge ? CHUNK_SLAB_BYTES : 64, bytes) == 0);
+    if (is_huge) {
+        /* Fewer TLB misses in pools that are read at random; without them all is well too. */
+        (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    }
+    memset(memory, 0, bytes);
+    return memory;
+}
+
+void *host_arena_more(struct port *port, size_t bytes, size_t *given)
+{
+    struct host *host = host_of(port);
+    size_t usable = bytes <= CHUNK_BYTES ? CHUNK_BYTES : bytes;
+    if (host->chunk_bytes + usable > host->world->options.node_bytes_max) {
+        return NULL;
+    }
+    *given = usable;
+    return host_chunk_get(host, usable);
+}
+
+void *host_chunk_get(struct host *host, size_t bytes)
+{
+    struct world *world = host->world;
+    struct host_chunk *chunk;
+    bool is_large = bytes > CHUNK_BYTES;
+    if (is_large) {
+        chunk = calloc(1, CHUNK_HEADER + bytes);
+        must(chunk != NULL);
+    } else {
+        chunk = small_chunk(world);
+        bytes = CHUNK_BYTES;
+    }
+    chunk->next = host->chunks;
+    chunk->bytes = (uint32_t)bytes;
+    chunk->is_large = is_large;
+    host->chunks = chunk;
+    host->chunk_bytes += (uint32_t)bytes;
+    world->node_bytes += bytes + CHUNK_HEADER;
+    return (uint8_t *)chunk + CHUNK_HEADER;
+}
+
+void host_chunks_drop(struct host *host)
+{
+    struct world *world = host->world;
+    struct host_chunk *next;
+    for (struct host_chunk *chunk = host->chunks; chunk != NULL; chunk = next) {
+        next = chunk->next;
+        world->node_bytes -= chunk->bytes + CHUNK_HEADER;
+        if (chunk->is_large) {
+            free(chunk);
+        } else {
+            chunk->next = world->free_chunks;
+            world->free_chunks = chunk;
+        }
+    }
+    host->chunks = NULL;
+    host->chunk_bytes = 0;
+}
+
+size_t world_node_bytes(const struct world *world)
+{
+    return world->node_bytes;
+}
+
+static struct host_chunk *small_chunk(struct world *world)
+{
+    struct host_chunk *chunk = world->free_chunks;
+    if (chunk != NULL) {
+        world->free_chunks = chunk->next;
+        memset(chunk, 0, CHUNK_HEADER + CHUNK_BYTES);
+        return chunk;
+    }
+    if ((size_t)(world->chunk_end - world->chunk_next) < CHUNK_HEADER + CHUNK_BYTES) {
+        uint8_t *slab = world_memory(CHUNK_SLAB_BYTES, true);
+        memcpy(slab, &world->chunk_slabs, sizeof world->chunk_slabs);
+        world->chunk_slabs = slab;
+        world->chunk_slab_bytes += CHUNK_SLAB_BYTES;
+        world->chunk_next = slab + 64;
+        world->chunk_end = slab + CHUNK_SLAB_BYTES;
+    }
+    chunk = (struct host_chunk *)(void *)world->chunk_next;
+    world->chunk_next += CHUNK_HEADER + CHUNK_BYTES;
+    return chunk;
+}
+
+/* --- interned records ------------------------------------------------------------------------
+ *
+ * Records are kept for the whole run: a simulated population is finite, and counting references
+ * would touch a cold line for every contact that passes by. */
+
+void intern_open(struct intern *intern, uint32_t max)
+{
+    /* Reserved, not touched: the arrays never move, as the port promises. */
+    *intern = (struct intern){.max = max, .count = 1};
+    intern->records = mmap(NULL, (size_t)max * PORT_INTERN_RECORD, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    must(intern->records != MAP_FAILED);
+    intern->prefixes = mmap(NULL, (size_t)max * sizeof(uint64_t), PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    must(intern->prefixes != MAP_FAILED);
+    intern->slots = calloc(INTERN_SLOTS_FIRST, sizeof *intern->slots);
+    must(intern->slots != NULL);
+    intern->slot_mask = INTERN_SLOTS_FIRST - 1;
+    intern->view = (struct port_intern){.records = intern->records, .prefixes = intern->prefixes};
+}
+
+void intern_close(struct intern *intern)
+{
+    munmap(intern->records, (size_t)intern->max * PORT_INTERN_RECORD);
+    munmap(intern->prefixes, (size_t)intern->max * sizeof(uint64_t));
+    free(intern->slots);
+}
+
+uint32_t host_intern_get(struct port *port, const void *key, port_intern_fn complete)
+{
+    struct intern *intern = &host_of(port)->world->intern;
+    uint32_t slot = intern_slot(intern, key);
+    if (intern->slots[slot] != 0) {
+        return intern->slots[slot];
+    }
+    must(intern->count < intern->max); /* Exhaustion ends the run; it is no node's error. */
+    uint32_t handle = intern->count++;
+    uint8_t *record = intern->records + (size_t)handle * PORT_INTERN_RECORD;
+    memcpy(record, key, PORT_INTERN_KEY);
+    intern->prefixes[handle] = complete(record);
+    intern->slots[slot] = handle;
+    if (intern->count > intern->slot_mask / 2) {
+        intern_grow(intern);
+    }
+    return handle;
+}
+
+void host_intern_keep(struct port *port, uint32_t handle)
+{
+    must(handle < host_of(port)->world->intern.count);
+}
+
+size_t world_intern_bytes(const struct world *world)
+{
+    const struct intern *intern = &world->intern;
+    return (size_t)intern->count * (PORT_INTERN_RECORD + sizeof(uint64_t)) +
+           ((size_t)intern->slot_mask + 1) * sizeof(uint32_t);
+}
+
+static uint32_t intern_slot(const struct intern *intern, const void *key)
+{
+    /* Public keys are uniform; the address tells apart two contacts of one key. */
+    uint64_t words[2];
+    memcpy(&words[0], key, sizeof words[0]);
+    memcpy(&words[1], (const uint8_t *)key + 44, sizeof words[1]);
+    uint32_t slot = (uint32_t)rng_mix(words[0] ^ words[1]) & intern->slot_mask;
+    while (intern->slots[slot] != 0 &&
+           memcmp(intern->records + (size_t)intern->slots[slot] * PORT_INTERN_RECORD, key,
+                  PORT_INTERN_KEY) != 0) {
+        slot = (slot + 1) & intern->slot_mask;
+    }
+    return slot;
+}
+
+static void intern_grow(struct intern *intern)
+{
+    free(intern->slots);
+    intern->slot_mask = intern->slot_mask * 2 + 1;
+    intern->slots = calloc((size_t)intern->slot_mask + 1, sizeof *intern->slots);
+    must(intern->slots != NULL);
+    for (uint32_t handle = 1; handle < intern->count; handle++) {
+        const uint8_t *record = intern->records + (size_t)handle * PORT_INTERN_RECORD;
+        intern->slots[intern_slot(intern, record)] = handle;
+    }
+}

@@ -1,0 +1,280 @@
+/* host_net.c - datagrams: copied into a pooled packet, sent through the network model, delivered. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/base/must.h"
+#include "sim/host/world.h"
+
+enum {
+    /* Bytes of a datagram in each class; most are short requests or one list of contacts. */
+    CLASS_SMALL = 128,
+    CLASS_MIDDLE = 640,
+    CLASS_LARGE = PORT_DATAGRAM_MAX,
+    UDP_HEADER_BYTES = 28, /* IPv4 20 (RFC 791) and UDP 8 (RFC 768): what links and MTU count. */
+    HOST_NET_FIRST = 1,    /* First octet of the first address: 1.0.0.0 upwards, one /24 a group. */
+    RESOLVE_US = 20000,    /* A name server's answer. */
+};
+
+static const uint16_t class_bytes[PACKET_CLASSES] = {CLASS_SMALL, CLASS_MIDDLE, CLASS_LARGE};
+static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+static uint32_t packet_get(struct world *world, size_t len, struct packet **packet);
+
+void packets_open(struct world *world)
+{
+    for (int i = 0; i < PACKET_CLASSES; i++) {
+        world->packets[i] = (struct packet_class){
+            .packet_bytes = ((uint32_t)sizeof(struct packet) + class_bytes[i] + 15u) & ~15u};
+    }
+}
+
+void packets_close(struct world *world)
+{
+    for (int i = 0; i < PACKET_CLASSES; i++) {
+        struct packet_class *class = &world->packets[i];
+        for (uint32_t slab = 0; slab < class->slab_count; slab++) {
+            free(class->slabs[slab]);
+        }
+        free(class->slabs);
+    }
+}
+
+struct packet *packet_at(struct world *world, uint32_t index)
+{
+    const struct packet_class *class = &world->packets[index & ((1u << PACKET_CLASS_BITS) - 1)];
+    uint32_t number = index >> PACKET_CLASS_BITS;
+    return (struct packet *)(void *)(class->slabs[number >> PACKET_SLAB_BITS] +
+                                     (size_t)(number & ((1u << PACKET_SLAB_BITS) - 1)) *
+                                         class->packet_bytes);
+}
+
+void packet_free(struct world *world, uint32_t index)
+{
+    struct packet_class *class = &world->packets[index & ((1u << PACKET_CLASS_BITS) - 1)];
+    packet_at(world, index)->next_free = class->free;
+    class->free = (index >> PACKET_CLASS_BITS) + 1;
+}
+
+size_t world_packet_bytes(const struct world *world)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < PACKET_CLASSES; i++) {
+        bytes += ((size_t)world->packets[i].slab_count << PACKET_SLAB_BITS) *
+                 world->packets[i].packet_bytes;
+    }
+    return bytes;
+}
+
+void host_addr_of(const struct host *host, uint8_t path, struct port_addr *addr)
+{
+    *addr = host->port.local;
+    uint32_t port = HOST_PORT + path;
+    addr->port[0] = (uint8_t)(port >> 8);
+    addr->port[1] = (uint8_t)port;
+}
+
+uint32_t world_add_host(struct world *world, uint32_t group24)
+{
+    must(world->host_count < world->options.hosts_max);
+    if (group24 >= world->group_cap) {
+        uint32_t cap = group24 * 2 + 64;
+        world->group_first = realloc(world->group_first, cap * sizeof(uint32_t));
+        world->group_count = realloc(world->group_count, cap * sizeof(uint32_t));
+        must(world->group_first != NULL && world->group_count != NULL);
+        memset(world->group_count + world->group_cap, 0,
+               (cap - world->group_cap) * sizeof(uint32_t));
+        world->group_cap = cap;
+    }
+    uint32_t index = world->host_count++;
+    uint32_t member = world->group_count[group24]++;
+    if (member == 0) {
+        world->group_first[group24] = index;
+    }
+    /* Members of a group are added one after the other, so that an address finds its host. */
+    must(member < HOST_GROUP_NODES_MAX && world->group_first[group24] + member == index);
+
+    struct host *host = &world->hosts[index];
+    struct port_addr *addr = &host->port.local;
+    memcpy(addr->ip, v4_prefix, sizeof v4_prefix);
+    uint32_t network = ((uint32_t)HOST_NET_FIRST << 16) + group24;
+    addr->ip[12] = (uint8_t)(network >> 16);
+    addr->ip[13] = (uint8_t)(network >> 8);
+    addr->ip[14] = (uint8_t)network;
+    addr->ip[15] = (uint8_t)(member + 1);
+    host_addr_of(host, PORT_MAIN_PATH, addr);
+    host->index = index;
+    host->world = world;
+    host->wake_us = PORT_NEVER;
+    host->digest = DIGEST_START;
+    rng_stream(&host->entropy, world->options.seed, "entropy", index, 0);
+    return index;
+}
+
+struct host *world_find(struct world *world, const struct port_addr *addr)
+{
+    if (memcmp(addr->ip, v4_prefix, sizeof v4_prefix) != 0) {
+        return NULL;
+    }
+    uint32_t network = ((uint32_t)addr->ip[12] << 16) | ((uint32_t)addr->ip[13] << 8) | addr->ip[14];
+    uint32_t group = network - ((uint32_t)HOST_NET_FIRST << 16);
+    uint32_t member = addr->ip[15] - 1u;
+    if (group >= world->group_cap || member >= world->group_count[group]) {
+        return NULL;
+    }
+    return &world->hosts[world->group_first[group] + member];
+}
+
+int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
+                   const struct port_addr *remote)
+{
+    (void)hint;
+    (void)remote;
+    struct host *host = host_of(port);
+    if (carrier != PORT_UDP) {
+        return ERR_UNSUPPORTED;
+    }
+    for (int path = 1; path <= HOST_PATHS_MAX; path++) {
+        if ((host->paths_open & (1u << (path - 1))) == 0) {
+            host->paths_open |= (uint8_t)(1u << (path - 1));
+            return path;
+        }
+    }
+    return ERR_FULL;
+}
+
+void host_path_close(struct port *port, int path)
+{
+    struct host *host = host_of(port);
+    must(path > 0 && path <= HOST_PATHS_MAX);
+    host->paths_open &= (uint8_t) ~(1u << (path - 1));
+}
+
+static bool path_is_open(const struct host *host, int path)
+{
+    return path == PORT_MAIN_PATH || (path > 0 && path <= HOST_PATHS_MAX &&
+                                      (host->paths_open & (1u << (path - 1))) != 0);
+}
+
+int host_send(struct port *port, int path, const struct port_addr *to, struct slice bytes,
+              struct port_send_flags flags)
+{
+    (void)flags; /* No model reads them yet: TTL is NAT traversal's, ECN congestion control's. */
+    struct host *host = host_of(port);
+    struct world *world = host->world;
+    must(world->entered == host); /* Law: a node acts only inside an entry of its own. */
+    if (bytes.len > PORT_DATAGRAM_MAX) {
+        return ERR_TOO_LARGE;
+    }
+    if (!path_is_open(host, path)) {
+        return ERR_INVALID;
+    }
+    world->counts.datagrams_sent++;
+    world->counts.bytes_sent += bytes.len;
+    struct host *receiver = world_find(world, to);
+    uint32_t to_path = ((uint32_t)to->port[0] << 8 | to->port[1]) - HOST_PORT;
+    if (receiver == NULL || to_path > HOST_PATHS_MAX) {
+        world->counts.datagrams_lost++;
+        return ERR_OK; /* Nobody lives there: the network does not tell. */
+    }
+    /* What the processor has spent in this entry so far delays what it sends. */
+    uint64_t leave_us = port->now_us + port->spent_ns / 1000;
+    uint64_t arrive_us;
+    if (net_depart(world->options.net, &host->link, &receiver->link, bytes.len + UDP_HEADER_BYTES,
+                   leave_us, &arrive_us) != NET_PASSED) {
+        world->counts.datagrams_lost++;
+        return ERR_OK;
+    }
+    struct packet *packet;
+    uint32_t index = packet_get(world, bytes.len, &packet);
+    packet->source = host->index;
+    packet->len = (uint16_t)bytes.len;
+    packet->from_path = (uint8_t)path;
+    packet->to_path = (uint8_t)to_path;
+    packet->is_received = false;
+    memcpy(packet->bytes, bytes.data, bytes.len);
+    struct event event = {.time_us = arrive_us,
+                          .destination = receiver->index,
+                          .source = host->index,
+                          .sequence = host->sequence++,
+                          .payload = event_payload(HOST_EVENT_DATAGRAM, index)};
+    queue_push(world->queue, &event);
+    return ERR_OK;
+}
+
+bool host_receive(struct host *host, const struct event *event, struct packet *packet)
+{
+    struct world *world = host->world;
+    if (!packet->is_received) {
+        packet->is_received = true;
+        uint64_t deliver_us;
+        if (net_arrive(world->options.net, &host->link, (size_t)packet->len + UDP_HEADER_BYTES,
+                       event->time_us, &deliver_us) != NET_PASSED) {
+            world->counts.datagrams_lost++;
+            packet_free(world, event->payload & ((1u << EVENT_INDEX_BITS) - 1));
+            return false;
+        }
+        if (deliver_us > event->time_us) {
+            struct event later = *event;
+            later.time_us = deliver_us;
+            queue_push(world->queue, &later);
+            return false;
+        }
+    }
+    if (host->node == NULL || !path_is_open(host, packet->to_path)) {
+        world->counts.datagrams_dead++;
+        packet_free(world, event->payload & ((1u << EVENT_INDEX_BITS) - 1));
+        return false;
+    }
+    if (host->cpu_free_ns > event->time_us * 1000) {
+        /* The processor is busy: the socket keeps the datagram until it is not. */
+        struct event later = *event;
+        later.time_us = (host->cpu_free_ns + 999) / 1000;
+        queue_push(world->queue, &later);
+        return false;
+    }
+    return true;
+}
+
+int host_resolve(struct port *port, const char *name, uint32_t ticket)
+{
+    /* Names of the simulated world: "node-INDEX". */
+    struct host *host = host_of(port);
+    struct errand errand = {.ticket = ticket, .incarnation = host->incarnation,
+                            .status = ERR_MISSING};
+    char *end = NULL;
+    if (strncmp(name, "node-", 5) == 0) {
+        unsigned long index = strtoul(name + 5, &end, 10);
+        if (end != name + 5 && *end == '\0' && index < host->world->host_count) {
+            errand.addr = host->world->hosts[index].port.local;
+            errand.status = ERR_OK;
+        }
+    }
+    host_post(host, port->now_us + RESOLVE_US, HOST_EVENT_RESOLVED,
+              errand_get(host->world, &errand));
+    return ERR_OK;
+}
+
+static uint32_t packet_get(struct world *world, size_t len, struct packet **packet)
+{
+    uint32_t which = len <= CLASS_SMALL ? 0 : len <= CLASS_MIDDLE ? 1 : 2;
+    struct packet_class *class = &world->packets[which];
+    uint32_t number;
+    if (class->free != 0) {
+        number = class->free - 1;
+    } else {
+        if (class->made == class->slab_count << PACKET_SLAB_BITS) {
+            class->slabs = realloc(class->slabs, (class->slab_count + 1) * sizeof *class->slabs);
+            must(class->slabs != NULL);
+            class->slabs[class->slab_count++] =
+                world_memory((size_t)class->packet_bytes << PACKET_SLAB_BITS, false);
+        }
+        number = class->made++;
+    }
+    uint32_t index = number << PACKET_CLASS_BITS | which;
+    must(index < 1u << EVENT_INDEX_BITS);
+    *packet = packet_at(world, index);
+    if (class->free != 0) {
+        class->free = (*packet)->next_free;
+    }
+    return index;
+}

@@ -1,0 +1,175 @@
+/* world.h - what the files of sim/host share: the world's inside.
+ *
+ * Each port operation lives in the file that carries the same name in node/host.
+ */
+#ifndef SIM_HOST_WORLD_H
+#define SIM_HOST_WORLD_H
+
+#include "sim/host/host.h"
+
+/* --- packets in flight: three size classes, recycled ------------------------------------------ */
+
+struct packet {
+    uint32_t source;
+    uint32_t next_free;
+    uint16_t len;
+    uint8_t from_path;
+    uint8_t to_path;
+    uint8_t is_received; /* The downlink has been charged. */
+    uint8_t bytes[];
+};
+
+enum {
+    PACKET_CLASSES = 3,
+    PACKET_SLAB_BITS = 10, /* Packets in a slab. */
+    PACKET_CLASS_BITS = 2,
+    EVENT_KIND_BITS = 3, /* Of the 32-bit payload; the rest is an index. */
+    EVENT_INDEX_BITS = 32 - EVENT_KIND_BITS,
+};
+
+struct packet_class {
+    uint8_t **slabs;
+    uint32_t slab_count;
+    uint32_t made;
+    uint32_t free; /* Index + 1 of the first free packet; 0 for none. */
+    uint32_t packet_bytes;
+};
+
+/* --- interned contacts ------------------------------------------------------------------------ */
+
+struct intern {
+    struct port_intern view;
+    uint8_t *records;
+    uint64_t *prefixes;
+    uint32_t *slots; /* Open addressing; 0 is empty. */
+    uint32_t slot_mask;
+    uint32_t count;
+    uint32_t max;
+};
+
+/* --- what a node said, held back until its entry has returned --------------------------------- */
+
+struct delivery {
+    struct port_event event;
+    size_t bytes_at; /* Offsets into the text buffer. */
+    size_t about_at;
+};
+
+struct deliveries {
+    struct delivery *items;
+    uint32_t count;
+    uint32_t cap;
+    uint8_t *text;
+    size_t text_len;
+    size_t text_cap;
+};
+
+struct host_chunk {
+    struct host_chunk *next;
+    uint32_t bytes; /* Usable bytes after this header. */
+    uint32_t is_large;
+};
+
+/* A pending answer of the host itself: durable, resolved, work. */
+struct errand {
+    struct port_work *work;
+    struct port_addr addr;
+    uint64_t ticket;
+    uint32_t incarnation;
+    uint32_t next_free;
+    int status;
+};
+
+struct world {
+    struct world_options options;
+    struct queue *queue;
+    struct host *hosts;
+    uint32_t host_count;
+    uint32_t *group_first; /* First host of each /24. */
+    uint32_t *group_count;
+    uint32_t group_cap;
+    uint64_t now_us;
+    struct host *entered; /* Whose entry is running: the laws are checked against it. */
+    struct host_counts counts;
+    struct packet_class packets[PACKET_CLASSES];
+    struct intern intern;
+    struct deliveries deliveries;
+    struct errand *errands;
+    uint32_t errand_count;
+    uint32_t errand_cap;
+    uint32_t errand_free; /* Index + 1. */
+    struct host_chunk *free_chunks;
+    uint8_t *chunk_next;
+    uint8_t *chunk_end;
+    void *chunk_slabs; /* Linked through their first word. */
+    size_t chunk_slab_bytes;
+    size_t node_bytes;
+    size_t disk_bytes;
+};
+
+static inline uint32_t event_payload(enum host_event kind, uint32_t index)
+{
+    return ((uint32_t)kind << EVENT_INDEX_BITS) | index;
+}
+
+static inline struct host *host_of(struct port *port)
+{
+    return container_of(port, struct host, port);
+}
+
+/* An event from a host to itself. */
+void host_post(struct host *host, uint64_t time_us, enum host_event kind, uint32_t index);
+void *world_memory(size_t bytes, bool is_huge); /* Zeroed, or the process ends. */
+
+void host_entry_begin(struct host *host);
+void host_entry_end(struct host *host);
+
+/* host_net.c */
+void packets_open(struct world *world);
+void packets_close(struct world *world);
+struct packet *packet_at(struct world *world, uint32_t index);
+void packet_free(struct world *world, uint32_t index);
+int host_send(struct port *port, int path, const struct port_addr *to, struct slice bytes,
+              struct port_send_flags flags);
+int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
+                   const struct port_addr *remote);
+void host_path_close(struct port *port, int path);
+int host_resolve(struct port *port, const char *name, uint32_t ticket);
+/* True when the packet reaches the node now; false when it was dropped or put back for later. */
+bool host_receive(struct host *host, const struct event *event, struct packet *packet);
+void host_addr_of(const struct host *host, uint8_t path, struct port_addr *addr);
+
+/* host_clock.c */
+void host_wake_at(struct port *port, uint64_t due_us);
+
+/* host_store.c */
+int host_store_get(struct port *port, struct slice key, void *buffer, size_t cap, size_t *len);
+int host_store_put(struct port *port, struct slice key, struct slice value);
+int host_store_del(struct port *port, struct slice key);
+int host_store_scan(struct port *port, struct slice prefix, port_scan_fn visit, void *arg);
+int host_store_commit(struct port *port, uint64_t ticket);
+void host_disk_durable(struct host *host, uint64_t ticket);
+void host_disk_crash(struct host *host);
+void host_disk_free(struct host *host);
+
+/* host_memory.c */
+void *host_arena_more(struct port *port, size_t bytes, size_t *given);
+void *host_chunk_get(struct host *host, size_t bytes);
+void host_chunks_drop(struct host *host);
+void intern_open(struct intern *intern, uint32_t max);
+void intern_close(struct intern *intern);
+uint32_t host_intern_get(struct port *port, const void *key, port_intern_fn complete);
+void host_intern_keep(struct port *port, uint32_t handle);
+
+/* host_trace.c */
+void host_deliver(struct port *port, const struct port_event *event);
+void host_trace(struct port *port, const struct port_trace *event);
+void host_deliveries_flush(struct host *host);
+
+/* host_work.c */
+int host_work(struct port *port, struct port_work *work);
+uint32_t errand_get(struct world *world, const struct errand *errand);
+void errand_put(struct world *world, uint32_t index);
+void host_entropy(struct port *port, void *buffer, size_t len);
+
+#endif /* SIM_HOST_WORLD_H */
