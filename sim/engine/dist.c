@@ -1,4 +1,4 @@
-/* dist.c - filling tables from descriptions, and drawing from their tails. */
+/* dist.c - filling tables from descriptions; ranks. */
 #include "sim/engine/dist.h"
 
 #include <gsl/gsl_cdf.h>
@@ -18,6 +18,11 @@
 /* Weights of ranks sum up to less than 2^62, so that a sum shifted by 64 bits fits 128. */
 #define WEIGHT_SUM_BITS 62
 #define WEIGHT_BITS_MAX 52
+#define GUIDE_BITS      10
+#define GUIDES          (1u << GUIDE_BITS)
+
+_Static_assert(sizeof((struct dist_ranks *)0)->guide / sizeof(uint32_t) == GUIDES + 1,
+               "the guide has a start for each part and an end");
 
 static bool spec_is_valid(const struct dist_spec *spec);
 static bool samples_are_valid(const struct dist_spec *spec);
@@ -27,8 +32,9 @@ static double quantile_exact(const struct dist_spec *spec, double below, double 
 static double quantile_normal(const struct dist_spec *spec, double below, double above);
 static double quantile_sample(const struct dist_spec *spec, double below, double above);
 static int ranks_fill(struct dist *dist, const struct dist_spec *spec);
-static void ranks_weigh(uint64_t *ranks, const struct dist_spec *spec);
-static uint32_t rank_find(const struct dist *dist, uint64_t word, uint32_t from, uint32_t to);
+static void ranks_weigh(uint64_t *sums, const struct dist_spec *spec);
+static uint32_t rank_find(const struct dist_ranks *ranks, uint64_t word, uint32_t from,
+                          uint32_t to);
 
 int dist_fill(struct dist *dist, const struct dist_spec *spec)
 {
@@ -170,37 +176,34 @@ static double quantile_sample(const struct dist_spec *spec, double below, double
 
 static int ranks_fill(struct dist *dist, const struct dist_spec *spec)
 {
-    dist->ranks = malloc(spec->n * sizeof *dist->ranks);
-    if (dist->ranks == NULL) {
+    uint32_t n = spec->n;
+    struct dist_ranks *ranks = malloc(sizeof *ranks + n * sizeof *ranks->shares);
+    if (ranks == NULL) {
         return ERR_FULL;
     }
-    dist->rank_count = spec->n;
-    ranks_weigh(dist->ranks, spec);
-    uint64_t total = dist->ranks[spec->n - 1];
+    ranks->count = n;
+    ranks_weigh(ranks->shares, spec);
+    uint64_t total = ranks->shares[n - 1];
     uint64_t before = 0;
-    for (uint32_t i = 0; i < spec->n; i++) {
-        uint64_t share = UINT64_MAX;
-        if (i + 1 < spec->n) {
-            share = (uint64_t)(((unsigned __int128)dist->ranks[i] << 64) / total);
-        }
-        dist->ranks[i] = share;
+    for (uint32_t i = 0; i < n; i++) {
+        unsigned __int128 sum = (unsigned __int128)ranks->shares[i] << 64;
+        uint64_t share = i == n - 1 ? UINT64_MAX : (uint64_t)(sum / total);
+        ranks->shares[i] = share;
         dist->mean += (i + 1) * ((double)(share - before) * 0x1p-64);
         before = share;
     }
-    /* The body tells where to look: body[cell] is the index of the first rank in the cell. */
-    for (uint64_t cell = 0; cell < DIST_BODY_CELLS; cell++) {
-        uint64_t word = cell << (64 - DIST_BODY_BITS);
-        uint32_t from = cell == 0 ? 0 : (uint32_t)dist->body[cell - 1];
-        dist->body[cell] = rank_find(dist, word, from, spec->n - 1);
+    for (uint64_t i = 0; i < GUIDES; i++) {
+        ranks->guide[i] = rank_find(ranks, i << (64 - GUIDE_BITS), 0, n - 1);
     }
-    dist->body[DIST_BODY_CELLS] = spec->n - 1;
-    dist->hash = digest_combine(dist->ranks, spec->n);
+    ranks->guide[GUIDES] = n - 1;
+    dist->ranks = ranks;
+    dist->hash = digest_combine(ranks->shares, n);
     return ERR_OK;
 }
 
 /* Running sums of the ranks' weights as integers. The least weight is 1: a rank that may be named
  * may come up. */
-static void ranks_weigh(uint64_t *ranks, const struct dist_spec *spec)
+static void ranks_weigh(uint64_t *sums, const struct dist_spec *spec)
 {
     int bits = WEIGHT_SUM_BITS;
     for (uint32_t n = spec->n; n > 0; n /= 2) {
@@ -211,16 +214,16 @@ static void ranks_weigh(uint64_t *ranks, const struct dist_spec *spec)
     for (uint32_t i = 0; i < spec->n; i++) {
         uint64_t weight = dist_quantise(ldexp(pow(i + 1, -spec->s), bits));
         sum += weight > 0 ? weight : 1;
-        ranks[i] = sum;
+        sums[i] = sum;
     }
 }
 
 /* Index of the first rank in [from, to] whose share exceeds `word`; `to` without one. */
-static uint32_t rank_find(const struct dist *dist, uint64_t word, uint32_t from, uint32_t to)
+static uint32_t rank_find(const struct dist_ranks *ranks, uint64_t word, uint32_t from, uint32_t to)
 {
     while (from < to) {
         uint32_t middle = from + (to - from) / 2;
-        if (dist->ranks[middle] > word) {
+        if (ranks->shares[middle] > word) {
             to = middle;
         } else {
             from = middle + 1;
@@ -235,24 +238,10 @@ void dist_close(struct dist *dist)
     memset(dist, 0, sizeof *dist);
 }
 
-uint64_t dist_tail_at(const struct dist *dist, uint64_t word)
+uint64_t dist_rank_at(const struct dist_ranks *ranks, uint64_t word)
 {
-    uint64_t cell = word >> (64 - DIST_BODY_BITS);
-    uint64_t rest = word << DIST_BODY_BITS;
-    if (dist->ranks != NULL) {
-        uint32_t from = (uint32_t)dist->body[cell];
-        return 1 + (uint64_t)rank_find(dist, word, from, (uint32_t)dist->body[cell + 1]);
-    }
-    must(cell == 0 || cell == DIST_BODY_CELLS - 1);
-    uint64_t outermost = cell == 0 ? 0 : DIST_TAIL_CELLS - 1;
-    const uint64_t(*levels)[DIST_TAIL_CELLS + 1] = cell == 0 ? dist->low : dist->high;
-    for (unsigned level = 0;; level++) {
-        uint64_t part = rest >> (64 - DIST_TAIL_BITS);
-        rest <<= DIST_TAIL_BITS;
-        if (part != outermost || level == DIST_TAIL_LEVELS - 1) {
-            return dist_blend(levels[level][part], levels[level][part + 1], rest);
-        }
-    }
+    uint64_t guide = word >> (64 - GUIDE_BITS);
+    return 1 + (uint64_t)rank_find(ranks, word, ranks->guide[guide], ranks->guide[guide + 1]);
 }
 
 double dist_mean(const struct dist *dist)

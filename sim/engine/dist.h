@@ -1,23 +1,25 @@
 /* dist.h - probability distributions as tables of quantiles, drawn with integers only.
  *
  * A table is filled once per run from a description (GSL supplies the quantile functions) and then
- * drawn from: one 64-bit random word picks a cell by its high bits and a point in the cell by the
- * rest. 1024 equal cells form the body; the first and the last are split into 64 parts, the
- * outermost part again, seven times, so tails are resolved down to a probability of 2^-52. Values
- * are unit-free integers (us, bytes, ...) below 2^53. Reading trace files is the scenario's job.
+ * drawn from with one 64-bit random word. The word's distance from the nearer end of its range is
+ * the share of the distribution on that side; each octave of shares, from 1/2 down to 2^-49, is
+ * split into 32 equal cells, and quantiles are linear within a cell. So a cell is never wider than
+ * 1/32 of the tail beyond it: tails are as exact as the middle (to about 1e-4 of a mean for an
+ * exponential law). Values are unit-free integers (us, bytes, ...) up to 2^53. Reading trace files
+ * is the scenario's job.
  *
  *      struct dist_spec -> dist_fill -> struct dist -> dist_draw(rng) -> integer
- *                                          |---------> dist_residual_fill -> struct dist
+ *                                          +---------> dist_residual_fill -> struct dist
  *
  * Why every machine fills the same table. The logarithms and powers behind a quantile may differ in
  * their last bits between processors, because libm picks other code where FMA exists. So a computed
  * quantile is rounded to a whole number AND to at most 20 significant bits (1e-6 relative, far
- * below what any model means). Rounding can only go two ways if a boundary of that grid lies within
- * the error: a few units of the 53rd bit against a grid step of 2^33 of them, a chance of about
- * 1e-9 per unlucky point, less than 1e-6 per table. Nothing of the kind can be made impossible by
- * rounding, so the table's hash is recorded with every run. Constant, uniform, empirical and
- * residual tables use only + - * / and sqrt, which IEEE 754 fixes to the last bit: these are
- * rounded to whole numbers and are the same everywhere without further argument.
+ * below what any model means). That can only go two ways if a boundary of this grid lies within the
+ * error. Measured between glibc's variants, one quantile in 3,000 differs, by one unit of its last
+ * bit, and a step of the grid is at least 2^33 of those units: less than one table in 10^9 can
+ * differ. Rounding cannot make it impossible, so the table's hash is recorded with every run.
+ * Constant, uniform, empirical and residual tables use only + - * / and sqrt, which IEEE 754 fixes
+ * to the last bit: they are rounded to whole numbers and need no further argument.
  */
 #ifndef SIM_ENGINE_DIST_H
 #define SIM_ENGINE_DIST_H
@@ -28,13 +30,13 @@
 #include "node/base/err.h"
 #include "node/base/rng.h"
 
-#define DIST_BODY_BITS   10
-#define DIST_BODY_CELLS  (1u << DIST_BODY_BITS)
-#define DIST_TAIL_BITS   6
-#define DIST_TAIL_CELLS  (1u << DIST_TAIL_BITS)
-#define DIST_TAIL_LEVELS 7
-#define DIST_VALUE_MAX   (UINT64_C(1) << 53) /* Larger quantiles are cut to this. */
-#define DIST_RANKS_MAX   (UINT32_C(1) << 22) /* Of a Zipf distribution; 8 bytes each. */
+#define DIST_CELL_BITS  5
+#define DIST_CELLS      (1u << DIST_CELL_BITS) /* Per octave. */
+#define DIST_OCTAVES    48
+/* Of one side: at share 0, and at both ends of each cell. */
+#define DIST_SIDE_KNOTS (DIST_OCTAVES * DIST_CELLS + 2)
+#define DIST_VALUE_MAX  (UINT64_C(1) << 53) /* Larger quantiles are cut to this. */
+#define DIST_RANKS_MAX  (UINT32_C(1) << 22) /* Of a Zipf distribution; 8 bytes each. */
 
 enum dist_kind {
     DIST_CONSTANT,    /* value */
@@ -65,15 +67,20 @@ struct dist_spec {
     size_t sample_count;
 };
 
-/* 15 KB, by value; all zero is the constant 0. Immutable once filled. */
+/* What replaces the table of a Zipf distribution. */
+struct dist_ranks {
+    uint32_t count;
+    uint32_t guide[1025]; /* Index of the first rank in each 1024th of the distribution. */
+    uint64_t shares[];    /* shares[k] / 2^64 is the probability of a rank <= k + 1. */
+};
+
+/* 25 KB, of which the middle ones are hot; by value. All zero is the constant 0. Immutable once
+ * filled. sides[0] goes from share 0 up to the median, sides[1] from share 0 above down to it. */
 struct dist {
-    uint64_t *ranks; /* Zipf: ranks[k] / 2^64 is the probability of a rank <= k; else NULL. */
-    uint32_t rank_count;
+    struct dist_ranks *ranks;
     double mean;
     uint64_t hash;
-    uint64_t body[DIST_BODY_CELLS + 1];
-    uint64_t low[DIST_TAIL_LEVELS][DIST_TAIL_CELLS + 1];
-    uint64_t high[DIST_TAIL_LEVELS][DIST_TAIL_CELLS + 1];
+    uint64_t sides[2][DIST_SIDE_KNOTS];
 };
 
 /* ERR_INVALID when the numbers describe no distribution, ERR_FULL without memory for ranks. On
@@ -87,23 +94,30 @@ void dist_close(struct dist *dist);
  * `life`. ERR_INVALID for ranks and for lives that are all zero. */
 NODISCARD int dist_residual_fill(struct dist *dist, const struct dist *life);
 
-/* The value at word / 2^64 of the way through the distribution; tails, and ranks. */
-uint64_t dist_tail_at(const struct dist *dist, uint64_t word);
-
-static inline uint64_t dist_blend(uint64_t from, uint64_t to, uint64_t fraction)
-{
-    unsigned __int128 way = (unsigned __int128)(to - from) * fraction;
-    return from + (uint64_t)((way + (UINT64_C(1) << 63)) >> 64);
-}
+/* Not for callers: dist_at for ranks. */
+uint64_t dist_rank_at(const struct dist_ranks *ranks, uint64_t word);
 
 /* The quantile at word / 2^64. Never decreases in `word`. */
 static inline uint64_t dist_at(const struct dist *dist, uint64_t word)
 {
-    uint64_t cell = word >> (64 - DIST_BODY_BITS);
-    if (cell - 1 >= DIST_BODY_CELLS - 2 || dist->ranks != NULL) {
-        return dist_tail_at(dist, word);
+    if (dist->ranks != NULL) {
+        return dist_rank_at(dist->ranks, word);
     }
-    return dist_blend(dist->body[cell], dist->body[cell + 1], word << DIST_BODY_BITS);
+    const unsigned lowest = 63 - DIST_OCTAVES; /* Bit that leads a share of the lowest octave. */
+    uint64_t side = word >> 63;
+    uint64_t share = word ^ (0 - side); /* Below 2^63. */
+    uint64_t cell = 0;
+    uint64_t part = share << (64 - lowest); /* How far into the cell. */
+    if (share >> lowest != 0) {
+        unsigned lead = 63 - (unsigned)__builtin_clzll(share);
+        unsigned shift = lead - DIST_CELL_BITS;
+        cell = 1 + (uint64_t)(lead - lowest) * DIST_CELLS + (share >> shift) - DIST_CELLS;
+        part = share << (64 - shift);
+    }
+    /* Values fall with the share on the upper side, so the rise is signed. */
+    const uint64_t *knot = &dist->sides[side][cell];
+    __int128 way = (__int128)(int64_t)(knot[1] - knot[0]) * (int64_t)(part >> 1);
+    return knot[0] + (uint64_t)((way + (INT64_C(1) << 62)) >> 63);
 }
 
 /* One value; takes exactly one word from `rng`, whatever comes out. */

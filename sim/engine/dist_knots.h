@@ -11,8 +11,8 @@
 
 #include "sim/engine/dist.h"
 
-/* The inner knots of 2 x 7 tail levels and of the body, and the two ends. */
-#define DIST_KNOTS (2 * DIST_TAIL_LEVELS * (DIST_TAIL_CELLS - 1) + DIST_BODY_CELLS - 1 + 2)
+/* Both sides; they share the median. */
+#define DIST_KNOTS (2 * DIST_SIDE_KNOTS - 1)
 
 struct dist_knot {
     double below; /* Probability of smaller values; below + above is 1, and both are exact. */

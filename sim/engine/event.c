@@ -1,23 +1,20 @@
-/* event.c - sorting a slot: insertion sort for the usual handful, merge sort beyond. */
+/* event.c - sorting a slot: by counting ranks for the usual handful, merge sort beyond. */
 #include "sim/engine/event.h"
 
 #include <string.h>
 
-/* Below this, insertion sort beats merging; it is also the size of the sorted blocks to merge. */
+/* Events that are sorted by counting ranks: n^2 comparisons without a branch to mispredict. */
 #define BLOCK 24
 
+static void block_sort(struct event *events, size_t count, struct event *scratch);
 static void insertion_sort(struct event *events, size_t count);
 static void merge_pass(const struct event *from, struct event *to, size_t count, size_t width);
 
 void event_sort(struct event *events, size_t count, struct event *scratch)
 {
-    if (count <= BLOCK) {
-        insertion_sort(events, count);
-        return;
-    }
     for (size_t start = 0; start < count; start += BLOCK) {
         size_t rest = count - start;
-        insertion_sort(events + start, rest < BLOCK ? rest : BLOCK);
+        block_sort(events + start, rest < BLOCK ? rest : BLOCK, scratch);
     }
     struct event *from = events;
     struct event *to = scratch;
@@ -29,6 +26,34 @@ void event_sort(struct event *events, size_t count, struct event *scratch)
     }
     if (from != events) {
         memcpy(events, from, count * sizeof *events);
+    }
+}
+
+/* Times decide almost always, so ranks are counted by time alone, and only if two times turn out
+ * equal the whole key is asked. */
+static void block_sort(struct event *events, size_t count, struct event *scratch)
+{
+    uint64_t times[BLOCK];
+    for (size_t i = 0; i < count; i++) {
+        times[i] = events[i].time_us;
+        scratch[i] = events[i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t rank = 0;
+        for (size_t j = 0; j < i; j++) {
+            rank += times[j] <= times[i];
+        }
+        for (size_t j = i + 1; j < count; j++) {
+            rank += times[j] < times[i];
+        }
+        events[rank] = scratch[i];
+    }
+    bool is_tied = false;
+    for (size_t i = 1; i < count; i++) {
+        is_tied |= events[i].time_us == events[i - 1].time_us;
+    }
+    if (is_tied) {
+        insertion_sort(events, count);
     }
 }
 

@@ -233,7 +233,7 @@ static unsigned width_wanted(const struct queue *queue)
 /* Files all pending events anew with slots of 2^shift us, the earliest one's slot open. */
 static void refile(struct queue *queue, unsigned shift)
 {
-    struct event *all = malloc(queue->len * sizeof *all);
+    struct event *all = malloc((queue->len + WHEEL_CHUNK_EVENTS) * sizeof *all);
     must(all != NULL);
     size_t count = queue->run_len - queue->run_head;
     memcpy(all, queue->run + queue->run_head, count * sizeof *all);

@@ -7,11 +7,14 @@
 
 #define CHUNKS_FIRST 256
 #define SLOT_MASK    ((uint64_t)WHEEL_SLOTS - 1)
+/* Of a chain's name. */
+#define COUNT_BITS   4
+#define COUNT_MASK   ((1u << COUNT_BITS) - 1)
 
-static uint32_t chunk_new(struct wheel *wheel, uint32_t next);
+static uint32_t chunk_new(struct wheel *wheel, uint32_t rest);
 static void chain_add(struct wheel *wheel, uint32_t *chain, const struct event *event);
 static uint32_t level_detach(struct wheel_level *level, unsigned slot);
-static int level_find(const struct wheel_level *level, unsigned from);
+static int level_first(const struct wheel_level *level);
 static bool cascade(struct wheel *wheel);
 static bool overflow_return(struct wheel *wheel);
 static void chain_place(struct wheel *wheel, uint32_t chain);
@@ -50,16 +53,17 @@ void wheel_place(struct wheel *wheel, const struct event *event)
 
 static void chain_add(struct wheel *wheel, uint32_t *chain, const struct event *event)
 {
-    uint32_t first = *chain;
-    if (first == 0 || wheel->chunks[first].count == WHEEL_CHUNK_EVENTS) {
-        first = chunk_new(wheel, first);
-        *chain = first;
+    uint32_t count = *chain & COUNT_MASK;
+    if (*chain == 0 || count == WHEEL_CHUNK_EVENTS) {
+        *chain = chunk_new(wheel, *chain);
+        count = 0;
     }
-    struct wheel_chunk *chunk = &wheel->chunks[first];
-    chunk->events[chunk->count++] = *event;
+    wheel->chunks[*chain >> COUNT_BITS].events[count] = *event;
+    ++*chain;
 }
 
-static uint32_t chunk_new(struct wheel *wheel, uint32_t next)
+/* The chain of a new, empty chunk before the chain `rest`. */
+static uint32_t chunk_new(struct wheel *wheel, uint32_t rest)
 {
     uint32_t index = wheel->chunk_free;
     if (index != 0) {
@@ -67,22 +71,21 @@ static uint32_t chunk_new(struct wheel *wheel, uint32_t next)
     } else {
         if (wheel->chunk_count >= wheel->chunk_max) {
             size_t wanted = wheel->chunk_max == 0 ? CHUNKS_FIRST : 2 * (size_t)wheel->chunk_max;
-            must(wanted <= UINT32_MAX);
+            must(wanted <= UINT32_MAX >> COUNT_BITS);
             must(pages_grow(&wheel->pages, wanted * sizeof(struct wheel_chunk)) == ERR_OK);
             wheel->chunks = wheel->pages.base;
             wheel->chunk_max = (uint32_t)wanted;
         }
         index = wheel->chunk_count++;
     }
-    wheel->chunks[index].count = 0;
-    wheel->chunks[index].next = next;
-    return index;
+    wheel->chunks[index].next = rest;
+    return index << COUNT_BITS;
 }
 
 uint32_t wheel_next(struct wheel *wheel)
 {
     do {
-        int slot = level_find(&wheel->levels[0], (unsigned)(wheel->slot_now & SLOT_MASK));
+        int slot = level_first(&wheel->levels[0]);
         if (slot >= 0) {
             wheel->slot_now = (wheel->slot_now & ~SLOT_MASK) | (unsigned)slot;
             return level_detach(&wheel->levels[0], (unsigned)slot);
@@ -91,20 +94,15 @@ uint32_t wheel_next(struct wheel *wheel)
     return 0;
 }
 
-/* The first occupied slot at or after `from`, -1 without one. */
-static int level_find(const struct wheel_level *level, unsigned from)
+/* The first occupied slot, -1 without one. It is also the next in time: a level holds one turn of
+ * its slots, and those before slot_now are empty. */
+static int level_first(const struct wheel_level *level)
 {
-    unsigned word = from / 64;
-    uint64_t bits = level->occupied[word] & ~UINT64_C(0) << from % 64;
-    if (bits == 0) {
-        uint64_t words = word == 63 ? 0 : level->words & ~UINT64_C(0) << (word + 1);
-        if (words == 0) {
-            return -1;
-        }
-        word = (unsigned)__builtin_ctzll(words);
-        bits = level->occupied[word];
+    if (level->words == 0) {
+        return -1;
     }
-    return (int)(word * 64 + (unsigned)__builtin_ctzll(bits));
+    int word = __builtin_ctzll(level->words);
+    return 64 * word + __builtin_ctzll(level->occupied[word]);
 }
 
 static uint32_t level_detach(struct wheel_level *level, unsigned slot)
@@ -119,14 +117,13 @@ static uint32_t level_detach(struct wheel_level *level, unsigned slot)
 }
 
 /* Level 0 is exhausted: spreads the next slot of the lowest level that has one over the levels
- * below. False if all are empty. Slots before slot_now's own are empty by construction, and so is
- * its own: what shares it lies lower. */
+ * below. False if all are empty. */
 static bool cascade(struct wheel *wheel)
 {
     for (unsigned i = 1; i < WHEEL_LEVELS; i++) {
         unsigned height = i * WHEEL_SLOT_BITS;
         struct wheel_level *level = &wheel->levels[i];
-        int slot = level_find(level, (unsigned)(wheel->slot_now >> height & SLOT_MASK));
+        int slot = level_first(level);
         if (slot < 0) {
             continue;
         }
@@ -141,17 +138,16 @@ static bool cascade(struct wheel *wheel)
 /* All levels are empty: starts anew at the earliest event beyond the horizon. */
 static bool overflow_return(struct wheel *wheel)
 {
-    uint64_t earliest = UINT64_MAX;
-    for (uint32_t i = wheel->overflow; i != 0; i = wheel->chunks[i].next) {
-        const struct wheel_chunk *chunk = &wheel->chunks[i];
-        for (uint32_t k = 0; k < chunk->count; k++) {
-            uint64_t slot = wheel_slot(wheel, chunk->events[k].time_us);
-            earliest = slot < earliest ? slot : earliest;
-        }
-    }
     uint32_t chain = wheel->overflow;
     if (chain == 0) {
         return false;
+    }
+    uint64_t earliest = UINT64_MAX;
+    for (uint32_t at = chain; at != 0; at = wheel->chunks[at >> COUNT_BITS].next) {
+        for (uint32_t i = 0; i < (at & COUNT_MASK); i++) {
+            uint64_t slot = wheel_slot(wheel, wheel->chunks[at >> COUNT_BITS].events[i].time_us);
+            earliest = slot < earliest ? slot : earliest;
+        }
     }
     wheel->overflow = 0;
     wheel->slot_now = earliest;
@@ -173,22 +169,24 @@ static void chain_place(struct wheel *wheel, uint32_t chain)
 
 uint32_t wheel_take(struct wheel *wheel, uint32_t chain, struct event *out, size_t *count)
 {
-    struct wheel_chunk *chunk = &wheel->chunks[chain];
+    uint32_t index = chain >> COUNT_BITS;
+    struct wheel_chunk *chunk = &wheel->chunks[index];
     uint32_t rest = chunk->next;
-    *count = chunk->count;
-    memcpy(out, chunk->events, chunk->count * sizeof *out);
+    *count = chain & COUNT_MASK;
+    /* The whole chunk: a fixed length is copied without a call. */
+    memcpy(out, chunk->events, sizeof chunk->events);
     chunk->next = wheel->chunk_free;
-    wheel->chunk_free = chain;
+    wheel->chunk_free = index;
     return rest;
 }
 
 void wheel_prefetch(const struct wheel *wheel)
 {
-    int slot = level_find(&wheel->levels[0], (unsigned)(wheel->slot_now & SLOT_MASK));
+    int slot = level_first(&wheel->levels[0]);
     if (slot < 0) {
         return;
     }
-    const char *line = (const char *)&wheel->chunks[wheel->levels[0].slots[slot]];
+    const char *line = (const char *)&wheel->chunks[wheel->levels[0].slots[slot] >> COUNT_BITS];
     for (size_t i = 0; i < sizeof(struct wheel_chunk); i += 64) {
         __builtin_prefetch(line + i);
     }
@@ -200,7 +198,7 @@ size_t wheel_gather(struct wheel *wheel, struct event *out)
     size_t count;
     for (int i = 0; i < WHEEL_LEVELS; i++) {
         struct wheel_level *level = &wheel->levels[i];
-        for (int slot; (slot = level_find(level, 0)) >= 0;) {
+        for (int slot; (slot = level_first(level)) >= 0;) {
             uint32_t chain = level_detach(level, (unsigned)slot);
             while (chain != 0) {
                 chain = wheel_take(wheel, chain, out + total, &count);

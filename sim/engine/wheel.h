@@ -4,7 +4,9 @@
  * microseconds wide, a slot of the next level is a whole turn of the one below. An event lies at
  * the lowest level on which its slot number and slot_now differ, so it is moved at most twice
  * before it is due; what lies beyond 2^36 slots waits in an overflow chain. Slots hold unsorted
- * chains of 256-byte chunks, named by index so that the pool may move.
+ * chains of 256-byte chunks. A chain is named by the index of its first chunk times 16 plus the
+ * number of events in that chunk, 0 being the empty chain: so filing an event touches the slot's
+ * word and the event's own place, and the pool may move. All chunks but the first are full.
  *
  * The wheel only knows slots after slot_now (and, while it cascades, slot_now itself); queue.c
  * keeps the opened slot, sorts it, and decides how wide slots should be.
@@ -23,12 +25,11 @@
 #define WHEEL_LEVELS       3
 #define WHEEL_CHUNK_EVENTS 10
 
-/* Four cache lines; on a slot's chain, only the first chunk is not full. Index 0 means none. */
+/* Four cache lines. */
 struct wheel_chunk {
     struct event events[WHEEL_CHUNK_EVENTS];
-    uint32_t count;
-    uint32_t next;
-    uint64_t unused;
+    uint32_t next; /* Chain of the full chunks behind this one, or next free chunk. */
+    uint32_t unused[3];
 };
 
 _Static_assert(sizeof(struct wheel_chunk) == 256, "a chunk is four cache lines");
@@ -36,17 +37,17 @@ _Static_assert(sizeof(struct wheel_chunk) == 256, "a chunk is four cache lines")
 struct wheel_level {
     uint64_t words;                      /* Bit w: occupied[w] is not zero. */
     uint64_t occupied[WHEEL_SLOTS / 64]; /* Bit k of word w: slot 64 w + k has a chain. */
-    uint32_t slots[WHEEL_SLOTS];         /* First chunk of each chain. */
+    uint32_t slots[WHEEL_SLOTS];         /* Chains. */
 };
 
 struct wheel {
-    uint64_t slot_now; /* Time of the opened slot, in slot widths. */
-    unsigned shift;    /* Slots of level 0 are 2^shift us wide. */
-    uint32_t chunk_free;
-    uint32_t chunk_count; /* Chunks ever used, chunk 0 included. */
+    uint64_t slot_now;    /* Time of the opened slot, in slot widths. */
+    unsigned shift;       /* Slots of level 0 are 2^shift us wide. */
+    uint32_t chunk_free;  /* Index, 0 for none. */
+    uint32_t chunk_count; /* Chunks ever used, chunk 0 included, which never is. */
     uint32_t chunk_max;
     struct wheel_chunk *chunks;
-    uint32_t overflow; /* Chain of the events beyond the levels. */
+    uint32_t overflow; /* Chain. */
     struct pages pages;
     struct wheel_level levels[WHEEL_LEVELS];
 };
@@ -74,7 +75,8 @@ uint32_t wheel_take(struct wheel *wheel, uint32_t chain, struct event *out, size
 /* Asks the processor for the chunk that wheel_next will probably return. */
 void wheel_prefetch(const struct wheel *wheel);
 
-/* Takes out everything, in no order, and returns how many that were. `out` has room for all. */
+/* Takes out everything, in no order, and returns how many that were. `out` has room for all and
+ * WHEEL_CHUNK_EVENTS more. */
 size_t wheel_gather(struct wheel *wheel, struct event *out);
 
 #endif /* SIM_ENGINE_WHEEL_H */

@@ -18,15 +18,16 @@
 #include "node/base/err.h"
 
 /* Mean radius of the earth (IUGG), and the lattice steps of one radius. */
-#define GEO_RADIUS_KM    6371.0088
-#define GEO_RADIUS_STEPS 32767
+#define GEO_RADIUS_KM     6371.0088
+#define GEO_RADIUS_STEPS  32767
 /* Light in fibre: 200 km per ms. */
-#define GEO_US_PER_KM    5.0
+#define GEO_US_PER_KM     5.0
+#define GEO_INFLATION_MAX 16
 /* Steps of chord per table cell; chords beyond a quarter turn are mirrored, so the last cell lies
  * at sqrt(2) radii. */
-#define GEO_CELL_BITS    5
-#define GEO_CELLS        1449
-#define GEO_SCALE_BITS   8 /* Table values are 1/256 us. */
+#define GEO_CELL_BITS     5
+#define GEO_CELLS         1449
+#define GEO_SCALE_BITS    8 /* Table values are 1/256 us. */
 
 struct geo_place {
     int16_t x;
@@ -42,7 +43,8 @@ struct geo {
 /* Degrees north and east; ERR_INVALID outside +-90 and +-180. */
 NODISCARD int geo_place_at(struct geo_place *place, double latitude, double longitude);
 
-/* `inflation` is cable length over great circle, at least 1 and at most 16; 1.5 to 2 is common. */
+/* `inflation` is cable length over great circle, 1 to GEO_INFLATION_MAX; 1.5 to 2 is common.
+ * ERR_INVALID outside. */
 NODISCARD int geo_fill(struct geo *geo, double inflation);
 
 /* One way, symmetric. */

@@ -103,6 +103,8 @@ struct net_link {
     uint32_t is_bad : 1; /* Gilbert-Elliott state of the datagrams that leave here. */
 };
 
+_Static_assert(sizeof(struct net_link) == 64, "a link is one cache line");
+
 /* What is told about a node's place in the network. */
 struct net_site {
     struct geo_place place;
