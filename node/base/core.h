@@ -18,6 +18,7 @@ struct core {
     struct timerq timers;
     struct rng rng; /* Protocol jitter and choices; never keys. */
     struct counters counters;
+    uint64_t ticket_last; /* Of the storage commits of all modules: tickets rise. */
 };
 
 static inline uint64_t core_now(const struct core *core)
@@ -31,6 +32,13 @@ static inline void core_trace(struct core *core, enum trace_kind kind, uint32_t 
     struct port_trace event = {
         .kind = (uint16_t)kind, .subject = subject, .value = {a, b, c}};
     core->port->ops->trace(core->port, &event);
+}
+
+/* Commits what is staged in the storage, under the next ticket. ERR_OK, or why not. */
+static inline int core_commit(struct core *core, uint64_t *ticket)
+{
+    *ticket = ++core->ticket_last;
+    return core->port->ops->store_commit(core->port, *ticket);
 }
 
 #endif /* NODE_BASE_CORE_H */

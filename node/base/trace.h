@@ -52,6 +52,7 @@ enum trace_kind {
     X(CONTACTS_REFUSED, "contacts_refused")                                                        \
     X(BROADCASTS_NEW, "broadcasts_new")                                                            \
     X(BROADCASTS_DUPLICATE, "broadcasts_duplicate")                                                \
+    X(BROADCASTS_UNHEARD, "broadcasts_unheard")                                                    \
     X(EXCHANGES, "exchanges")
 
 enum counter {

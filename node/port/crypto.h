@@ -38,7 +38,7 @@ struct crypto_cost {
     uint32_t agree_ns;
     uint32_t seal_ns;         /* Plus seal_ns_per_kib for the bytes. Unseal costs the same. */
     uint32_t seal_ns_per_kib;
-    uint32_t hash_ns;         /* hash, derive (per output) and mac. */
+    uint32_t hash_ns;         /* hash and mac; derive: two, and two more per output. */
 };
 
 struct port_crypto {
@@ -53,7 +53,8 @@ struct port_crypto {
     bool (*verify)(const uint8_t signature[CRYPTO_SIGNATURE_LEN], struct slice message,
                    const uint8_t public_key[CRYPTO_PUBLIC_LEN]);
 
-    /* X25519: the form of an identity, and fresh pairs from 32 random bytes. */
+    /* X25519: the form of an identity, and fresh pairs from 32 random bytes, which become the secret
+     * key as they are. */
     bool (*agree_public)(const uint8_t sign_public[CRYPTO_PUBLIC_LEN],
                          uint8_t public_key[CRYPTO_AGREE_LEN]);
     void (*agree_secret)(const uint8_t sign_secret[CRYPTO_SECRET_LEN],
@@ -73,7 +74,8 @@ struct port_crypto {
                    const uint8_t key[CRYPTO_AGREE_LEN]);
 
     /* The handshake's hash of a followed by b, its HKDF (Noise revision 34 section 4.3, 1..3 outputs
-     * of CRYPTO_HASH_LEN bytes each; outputs may be NULL from the right), and a keyed hash. */
+     * of CRYPTO_HASH_LEN bytes each; outputs may be NULL from the right), and a keyed hash. An
+     * output may be the input a or the chaining key itself. */
     void (*hash)(uint8_t out[CRYPTO_HASH_LEN], struct slice a, struct slice b);
     void (*derive)(const uint8_t chaining_key[CRYPTO_HASH_LEN], struct slice input, uint8_t *first,
                    uint8_t *second, uint8_t *third);

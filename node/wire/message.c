@@ -325,6 +325,7 @@ static void encode_broadcast(const struct port *port, struct writer *writer,
     write_bytes(writer, broadcast->origin, CRYPTO_PUBLIC_LEN);
     write_u32(writer, broadcast->number);
     write_u8(writer, broadcast->hops);
+    write_bytes(writer, broadcast->signature, sizeof broadcast->signature);
     write_sized(writer, broadcast->payload);
 }
 
@@ -336,6 +337,7 @@ static void decode_broadcast(struct port *port, struct reader *reader,
     read_into(reader, broadcast->origin, CRYPTO_PUBLIC_LEN);
     broadcast->number = read_u32(reader);
     broadcast->hops = read_u8(reader);
+    read_into(reader, broadcast->signature, sizeof broadcast->signature);
     broadcast->payload = read_sized(reader, MESSAGE_PAYLOAD_MAX);
 }
 

@@ -129,7 +129,8 @@ struct message_broadcast {
     uint8_t id[BROADCAST_ID_LEN]; /* Hash of origin, number and payload. */
     uint8_t origin[CRYPTO_PUBLIC_LEN];
     uint32_t number; /* The origin's own count. */
-    uint8_t hops;    /* Travelled so far. */
+    uint8_t hops;    /* Travelled so far, this one included. */
+    uint8_t signature[CRYPTO_SIGNATURE_LEN]; /* Of the origin over the id: travels beyond one hop. */
     struct slice payload;
 };
 

@@ -71,7 +71,7 @@ int record_compare(const struct record *candidate, const struct record *held)
     record_body_hash(candidate_hash, candidate);
     record_body_hash(held_hash, held);
     /* Lower wins: any fixed rule does, as long as every holder applies the same one. */
-    return -memcmp(candidate_hash, held_hash, sizeof held_hash);
+    return memcmp(held_hash, candidate_hash, sizeof held_hash);
 }
 
 static size_t write_body(uint8_t *buffer, size_t cap, const struct record *record)

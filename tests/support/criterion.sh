@@ -28,7 +28,9 @@ match($0, /^[0-9]+: /) {
     text = substr($0, RLENGTH + 1)
     output[id] = output[id] "#   " text "\n"
     if (match(text, /\[FAIL\] [^ ]+/)) {
-        failed[id] = failed[id] substr(text, RSTART + 7, RLENGTH - 7) " "
+        name = substr(text, RSTART + 7, RLENGTH - 7)
+        sub(/:$/, "", name)
+        failed[id] = failed[id] name " "
     }
     if (match(text, /\[SKIP\] [^ ]+ /)) {
         name = substr(text, RSTART + 7, RLENGTH - 8)

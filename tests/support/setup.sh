@@ -120,6 +120,7 @@ setup_known()
 setup_install()
 {
     local needed optional
+    : >"$setup_log"
     mapfile -t needed < <(setup_missing <<<"$1")
     mapfile -t optional < <(if [ -n "$2" ]; then setup_missing <<<"$2"; fi)
     if [ $((${#needed[@]} + ${#optional[@]})) -eq 0 ]; then
@@ -183,4 +184,3 @@ setup_build()
 }
 
 mkdir -p build
-: >"$setup_log"

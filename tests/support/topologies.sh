@@ -50,7 +50,8 @@ for table in topologies/*.csv; do
         tap_same "$name is what its sources give" "$(cksum <"$table")" \
             "$(topologies/make-tables.pl "$name" | cksum)"
     else
-        tap_skip "$name is what its sources give" "no folder ${MESHTWIN_DATA:-MESHTWIN_DATA}/latency"
+        tap_skip "$name is what its sources give" \
+            "no folder ${MESHTWIN_DATA:-MESHTWIN_DATA}/latency"
     fi
 done
 tap_end

@@ -1,0 +1,25 @@
+#!/bin/sh
+# run.sh BUILD_DIR - lets ajv judge every scenario fixture against the emitted schema.
+# Exit code 0: agrees; 1: does not; 77: skipped, because Node or npm's packages are not to be had.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+build=${1:?usage: run.sh BUILD_DIR}
+
+if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
+    echo "schema: skipped, node and npm are not installed"
+    exit 77
+fi
+if [ ! -d "$here/node_modules/ajv" ]; then
+    if ! (cd "$here" && npm ci --no-audit --no-fund --ignore-scripts --silent); then
+        echo "schema: skipped, npm cannot fetch ajv"
+        exit 77
+    fi
+fi
+
+schema=$root/scenarios/scenario.schema.json
+if [ -x "$build/meshtwin" ]; then
+    schema=$build/scenario.schema.json
+    "$build/meshtwin" schema >"$schema"
+fi
+node "$here/check.mjs" "$schema" "$root"
