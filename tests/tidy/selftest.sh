@@ -1,5 +1,5 @@
 #!/bin/bash
-# selftest.sh - shows that each check of tidy.pl can fail: a good tree passes, a spoilt one does not.
+# selftest.sh - shows that each check of tidy.pl can fail: a good tree passes, a spoilt one not.
 #
 #      good tree -> copy -> one file spoilt -> tidy.pl --only CHECK -> must complain about that file
 set -euo pipefail
@@ -129,6 +129,10 @@ spoil arrows '"good.h" is not a path from the root' node/base/bad.c <<<'#include
 spoil arrows 'no line for node/surprise' node/surprise/new.c <<<'/* new.c - new */'
 spoil bytes 'bytes are put together in node/wire' node/dht/bad.c \
     <<<'int bad(unsigned char *at) { return at[0] << 8 | at[1]; }'
+spoil bytes 'bytes are put together in node/wire' node/dht/bad.c \
+    <<<'int bad(int sum, unsigned char *at) { return (sum << 8) | at[1]; }'
+spoil bytes 'numbers are taken apart in node/wire' node/dht/bad.c \
+    <<<'char bad(int a) { return (uint8_t)(a >> 16); }'
 spoil bytes 'ntohl belongs in node/wire' node/dht/bad.c <<<'long bad(long x) { return ntohl(x); }'
 spoil calls 'malloc may not be called in node/' node/base/bad.c <<<'void *p = malloc(1);'
 spoil calls '<time.h> may not be included' node/base/bad.c <<<'#include <time.h>'
@@ -171,6 +175,7 @@ spoil links 'bad.md:1: no nowhere.md' bad.md <<<'[x](nowhere.md)'
 spoil shell 'SC2086' bad.sh <<<$'#!/bin/sh\n# bad.sh - greets.\necho $1'
 
 for check in $all_checks; do
-    tap_check "$check has been seen failing" grep -qE "^(spoil|.*\\| spoil|    spoil) $check " tests/tidy/selftest.sh
+    tap_check "$check has been seen failing" \
+        grep -qE "^(spoil|.*\\| spoil|    spoil) $check " tests/tidy/selftest.sh
 done
 tap_end

@@ -224,13 +224,16 @@ sub check_arrows
 
 sub check_bytes
 {
-    my @watched = grep { m{^(node|sim)/}
-        && !m{^(node/(wire|base|sodium|host)/|node/transport/noise|sim/host/)} } @sources;
+    my $exempt = qr{^(node/(wire|base|sodium|host)/|node/transport/noise|sim/(host|engine)/)};
+    my @watched = grep { m{^(node|sim)/} && $_ !~ $exempt } @sources;
     return complain_per_line(\@watched, sub {
         my ($line) = @_;
         return "$1 belongs in node/wire" if $line =~ /\b(hton[sl]|ntoh[sl]|[bl]e(?:16|32|64)toh)\b/;
         return 'bytes are put together in node/wire'
-            if $line =~ /(?<!\b1)(?<!\b1u)\s*<<\s*(8|16|24)\b/;
+            if $line =~ /\]\s*\)?\s*<<\s*(8|16|24|32|40|48|56)\b/
+            || $line =~ /<<\s*8\s*\)*\s*\|\s*[\w.>-]+\[/;
+        return 'numbers are taken apart in node/wire'
+            if $line =~ /\(uint8_t\)\s*\([^()]*>>\s*(8|16|24|32|40|48|56)\b/;
         return '';
     });
 }
