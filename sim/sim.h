@@ -23,25 +23,29 @@ struct sim_operation {
     uint64_t took_us;
     uint32_t hops;
     uint32_t messages;
-    uint32_t holders;   /* Store: durable ones. */
+    uint32_t holders; /* Store: durable ones. */
     uint32_t bytes;
     double reach_ratio; /* Broadcast: of the nodes online at its start (and still at its end). */
     uint64_t t50_us;
     uint64_t t99_us;
     double duplicate_ratio;
-    bool is_ok;    /* Judged against the truth: see docs/RESULTS.md for each type. */
+    bool is_ok;    /* Judged against the truth: see docs/modules/population.md for each type. */
     bool is_exact; /* Lookup: exactly the true k closest. */
 };
 
 struct sim_sink {
     void *arg;
-    /* One value of a distribution (an operation's latency, a join) or of a gauge at a sample.
-     * group SCENARIO_GROUP_NONE: the whole network. */
+    /* One value of a distribution (an operation's latency, a join) or of a gauge or counter at a
+     * sample; finite and not negative. A distribution's value is told once, with the group of the
+     * node it belongs to, and counts for the whole network too. A gauge or counter counts for
+     * exactly the group it is told with. SCENARIO_GROUP_NONE: the whole network only. An
+     * operation's values carry the time of its start, so they may be told out of order. */
     void (*observe)(void *arg, enum metric_id metric, uint64_t t_us, uint32_t group, double value);
+    /* Only operations that can be judged: nothing beyond their node's power got in the way. */
     void (*operation)(void *arg, const struct sim_operation *operation);
     void (*session)(void *arg, uint32_t node, uint64_t start_us, uint64_t end_us,
                     const char *end_reason);
-    /* A broken invariant. The run goes on; its verdict is failed. */
+    /* A broken invariant. The run goes on; its verdict is failed. node UINT32_MAX: the world. */
     void (*violation)(void *arg, uint64_t t_us, uint32_t node, const char *what);
 };
 
@@ -50,7 +54,7 @@ struct sim_options {
     uint64_t seed;                   /* Of this replicate. */
     uint64_t events_max;             /* --stop-at: 0 for none. */
     enum queue_kind queue_kind;
-    struct sim_sink sink; /* Members may be NULL. */
+    struct sim_sink sink;     /* Members may be NULL. */
     const volatile int *stop; /* NULL, or ends the run early once it is not 0. */
     void (*dispatched)(void *arg, const struct event *event, uint32_t kind, struct slice bytes,
                        uint64_t chain); /* NULL, or sees every event (diff, replay). */
@@ -84,7 +88,8 @@ struct sim_node_info {
 uint32_t sim_node_count(const struct sim *sim);
 void sim_node_info(struct sim *sim, uint32_t node, struct sim_node_info *info);
 
-/* Bytes by module, mean over the nodes online, and what the world itself holds: the memory table. */
+/* Bytes by module, mean over the nodes online, and what the world itself holds: the memory table.
+ */
 struct sim_memory {
     double node_struct_bytes;
     double used_bytes[ARENA_USER_COUNT];
@@ -100,8 +105,9 @@ void sim_memory(struct sim *sim, struct sim_memory *memory);
 /* Sums of all nodes' counters since the start, those of nodes gone included. */
 void sim_counters(struct sim *sim, uint64_t counters[COUNTER_COUNT]);
 
-/* For judging: the k nodes online nearest to an id by the world's knowledge; host indices, closest
- * first. Returns how many (fewer than k in a small network). `except` is left out. */
+/* For judging: of the nodes that are online and have joined, the k nearest to an id by the world's
+ * knowledge; host indices, closest first. Returns how many (fewer than k in a small network).
+ * `except` is left out. */
 uint32_t sim_true_nearest(struct sim *sim, const struct node_id *target, uint32_t except,
                           uint32_t *nodes, uint32_t k);
 

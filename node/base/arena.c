@@ -42,3 +42,22 @@ void *arena_alloc(struct arena *arena, enum arena_user user, size_t bytes)
     arena->used_bytes[user] += (uint32_t)need;
     return memory;
 }
+
+void *arena_take(struct arena *arena, enum arena_user user, size_t bytes)
+{
+    size_t given = 0;
+    void *memory = arena->port->ops->arena_more(arena->port, bytes, &given);
+    if (memory != NULL) {
+        arena->chunk_bytes += (uint32_t)bytes;
+        arena->used_bytes[user] += (uint32_t)bytes;
+    }
+    return memory;
+}
+
+void arena_give_back(struct arena *arena, enum arena_user user, void *memory, size_t bytes)
+{
+    must(arena->used_bytes[user] >= bytes && arena->chunk_bytes >= bytes);
+    arena->chunk_bytes -= (uint32_t)bytes;
+    arena->used_bytes[user] -= (uint32_t)bytes;
+    arena->port->ops->arena_less(arena->port, memory);
+}

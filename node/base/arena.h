@@ -1,6 +1,7 @@
-/* arena.h - a node's memory: chunks from the host, handed out and never given back.
+/* arena.h - a node's memory: chunks from the host, handed out for good or lent for a while.
  *
- *      port_ops.arena_more -> struct arena -> arena_alloc -> pools and tables of the modules
+ *      port_ops.arena_more -> struct arena -> arena_alloc -> tables of the modules, for good
+ *                                          -> arena_take, arena_give_back -> pools
  *
  * Every allocation names its module, so that a run can print who uses what. Memory is zeroed. A node
  * that reaches its declared maximum gets NULL and answers by its table's when-full policy.
@@ -43,5 +44,9 @@ void arena_init(struct arena *arena, struct port *port);
 
 /* Zeroed, aligned to 8. NULL at the node's maximum. */
 void *arena_alloc(struct arena *arena, enum arena_user user, size_t bytes);
+
+/* The same, straight from the host, to be given back with the same number of bytes. */
+void *arena_take(struct arena *arena, enum arena_user user, size_t bytes);
+void arena_give_back(struct arena *arena, enum arena_user user, void *memory, size_t bytes);
 
 #endif /* NODE_BASE_ARENA_H */

@@ -134,11 +134,12 @@ static void sift_down(struct timerq *timers, uint32_t place, struct timer *timer
 static void grow(struct timerq *timers)
 {
     uint32_t cap = timers->cap == 0 ? TIMERQ_CAP_FIRST : timers->cap * 2;
-    struct timer **heap = arena_alloc(timers->arena, ARENA_TIMERS, cap * sizeof *heap);
+    struct timer **heap = arena_take(timers->arena, ARENA_TIMERS, cap * sizeof *heap);
     /* Every timer lives in an object of a bounded pool, so running out here is a config error. */
     must(heap != NULL);
     if (timers->count > 0) {
         memcpy(heap, timers->heap, timers->count * sizeof *heap);
+        arena_give_back(timers->arena, ARENA_TIMERS, timers->heap, timers->cap * sizeof *heap);
     }
     timers->heap = heap;
     timers->cap = cap;

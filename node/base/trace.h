@@ -42,6 +42,7 @@ enum trace_kind {
     X(CALLS_ANSWERED, "calls_answered")                                                            \
     X(CALLS_SLOW, "calls_slow")                                                                    \
     X(CALLS_LOST, "calls_lost")                                                                    \
+    X(ANSWERS_UNASKED, "answers_unasked")                                                          \
     X(RETRANSMITS, "retransmits")                                                                  \
     X(LOOKUPS, "lookups")                                                                          \
     X(LOOKUPS_REFUSED, "lookups_refused")                                                          \

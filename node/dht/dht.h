@@ -1,84 +1,85 @@
 /* dht.h - Kademlia: who is near an id, and what is stored there.
  *
- * Maymounkov & Mazieres, "Kademlia: A Peer-to-peer Information System Based on the XOR Metric", 2002:
- * k = 20, alpha = 3, old contacts stay. Differences, and why: buckets are allocated on use; a contact
- * enters only after an authenticated round trip with its own address (no table poisoning by hearsay);
- * at most a few contacts per address group in a bucket, in the table and in a lookup's results; values
- * are signed records with sequence numbers (wire/record.h).
+ * Maymounkov & Mazieres, "Kademlia: A Peer-to-peer Information System Based on the XOR Metric",
+ * 2002: k = 20, alpha = 3, old contacts stay. Differences, and why: buckets are allocated on use; a
+ * contact enters only after an authenticated round trip with its own address (no table poisoning by
+ * hearsay); at most a few contacts per address group in a bucket, in the table and in a lookup's
+ * results; values are signed records with sequence numbers (wire/record.h).
  *
- *      dht_lookup -> transport calls -> answers -> shortlist -> done
- *      hooks of transport (verified, lost) -> table
- *      dht_on_find_node, dht_on_find_value, dht_on_store -> transport_reply
+ *      dht_lookup -> transport calls -> answers -> shortlist -> done      lookup.h, shortlist.h
+ *      hooks of transport (verified, lost) -> table                       table.h
+ *      dht_on_find_node, dht_on_find_value, dht_on_store -> replies       holder.h, store.h
+ *      dht_put, dht_publish -> lookup -> STORE to the k closest           publish.h
+ *      timers -> join, refresh, checks                                    upkeep.h
+ *
+ * What it does not do: sessions, retransmission, deciding what a value means.
  */
 #ifndef NODE_DHT_DHT_H
 #define NODE_DHT_DHT_H
 
-#include "node/transport/transport.h"
+#include "node/dht/holder.h"
+#include "node/dht/lookup.h"
+#include "node/dht/publish.h"
+#include "node/dht/store.h"
+#include "node/dht/table.h"
+#include "node/dht/upkeep.h"
 
 struct dht_config {
-    uint8_t k;                 /* Bucket size and replication, 1..20. */
-    uint8_t alpha;             /* Parallel requests of a lookup, 1..8. */
-    uint8_t group_bucket_max;  /* Contacts of one address group in a bucket (go-libp2p: 2). */
-    uint8_t group_table_max;   /* And in the whole table (go-libp2p: 3). */
-    uint8_t group_result_max;  /* And among a lookup's k results. */
-    uint8_t store_ack_min;     /* A put is acknowledged at this many durable holders: 3. */
-    uint8_t read_agree_min;    /* A mutable read needs this many agreeing holders: 3. */
-    uint8_t lookups_max;       /* Concurrent lookups of one node. */
-    bool path_cache;           /* Store found immutable values at the nearest node that lacked them. */
-    uint64_t refresh_us;       /* Per bucket, spread out; the paper: 1 hour. */
-    uint64_t join_spread_us;   /* The refreshes of a join beyond the first three, spread over this. */
-    uint64_t republish_us;     /* Holders' republish; the paper: 1 hour. */
-    uint64_t check_us;         /* A contact silent for longer is pinged when its bucket is looked at. */
-    uint32_t records_max;      /* Held for others; when full the farthest key makes room. */
-    uint32_t expiry_s;         /* Of what this node publishes. */
+    uint8_t k;                /* Bucket size and replication, 1..20. */
+    uint8_t alpha;            /* Parallel requests of a lookup, 1..8. */
+    uint8_t group_bucket_max; /* Contacts of one address group in a bucket (go-libp2p: 2). */
+    uint8_t group_table_max;  /* And in the whole table (go-libp2p: 3). */
+    uint8_t group_result_max; /* And among a lookup's k results. */
+    uint8_t store_ack_min;    /* A put is acknowledged at this many durable holders: 3. */
+    uint8_t read_agree_min;   /* A mutable read needs this many agreeing holders: 3. */
+    uint8_t lookups_max;      /* Concurrent lookups of one node; and puts. */
+    bool path_cache;     /* Store found immutable values at the nearest node that lacked them. */
+    uint64_t refresh_us; /* Per bucket, spread out; the paper: 1 hour. */
+    uint64_t join_spread_us; /* The refreshes of a join beyond the first three, spread over this. */
+    uint64_t republish_us;   /* Holders' republish; the paper: 1 hour. */
+    uint64_t check_us;    /* A contact silent for longer is pinged when its bucket is looked at. */
+    uint32_t records_max; /* Held for others; when full the farthest key makes room. */
+    uint32_t expiry_s;    /* Of what this node publishes. */
 };
 
-enum lookup_kind {
-    LOOKUP_NODE,  /* The k closest, all of which answered. */
-    LOOKUP_VALUE, /* The first valid immutable record, or the agreed mutable one. */
+struct dht {
+    struct core *core;
+    const struct dht_config *config;
+    const struct identity *identity;
+    struct transport *transport;
+    bool is_stopping;
+    struct dht_table table;
+    struct dht_lookups lookups;
+    struct dht_store store;
+    struct dht_holder holder;
+    struct dht_publish publish;
+    struct dht_upkeep upkeep;
 };
 
-struct lookup_result {
-    int status; /* ERR_OK, ERR_MISSING (value not found), ERR_UNREACHABLE (nobody answered). */
-    enum lookup_kind kind;
-    struct node_id target;
-    uint32_t took_us;
-    uint16_t messages; /* Requests sent, retransmissions not counted. */
-    uint8_t hops;      /* Length of the chain of referrals to the best result; own table = 1. */
-    uint8_t count;     /* Contacts in `nearest`, closest first. */
-    const uint32_t *nearest;
-    const struct record *record; /* LOOKUP_VALUE with ERR_OK. Borrowed. */
-    uint32_t age_s;
-};
-typedef void (*lookup_fn)(void *owner, uint32_t tag, const struct lookup_result *result);
-
-struct put_result {
-    int status; /* ERR_OK from store_ack_min durable holders on, else ERR_UNREACHABLE, ERR_STALE. */
-    struct node_id key;
-    uint32_t took_us;
-    uint8_t holders; /* Durable ones. */
-};
-typedef void (*put_fn)(void *owner, uint32_t tag, const struct put_result *result);
-
-struct dht; /* Defined by the implementer in this header, by value inside struct node. */
-
-/* One of the k slots of a bucket; see table.h. */
-
+/* ERR_FULL without memory, ERR_IO when the storage cannot be read. */
 int dht_init(struct dht *dht, struct core *core, const struct dht_config *config,
              const struct identity *identity, struct transport *transport);
 
-/* Joins through known contacts (from the last run's table on disk) and bootstrap addresses: self
- * lookup, then three refreshes at once, the rest spread over join_spread_us. done(status) once. */
-typedef void (*join_fn)(void *owner, int status, uint32_t took_us);
+/* Joins through contacts remembered from the last run and bootstrap addresses (borrowed for the
+ * life of the node; our own is skipped): self lookup, then three refreshes at once, the rest spread
+ * over join_spread_us. With nobody to join through the node is the first of its network: ERR_OK. */
 void dht_start(struct dht *dht, const struct port_addr *bootstrap, uint32_t bootstrap_count,
                join_fn done, void *owner);
-void dht_stop(struct dht *dht); /* Saves a few good contacts to disk. */
+/* Remembers a few good contacts on disk; ends lookups and puts with ERR_STOPPED. */
+void dht_stop(struct dht *dht);
 
-/* ERR_FULL when lookups_max run already. done is never called before return. */
+/* ERR_FULL when lookups_max run already, ERR_STOPPED. done is never called before return. */
 int dht_lookup(struct dht *dht, const struct node_id *target, enum lookup_kind kind, lookup_fn done,
                void *owner, uint32_t tag);
+
+/* Puts a record that is signed already, ours or somebody else's. ERR_OK and later done, or an error
+ * and no done: ERR_FULL, ERR_STOPPED, ERR_INVALID for a record that no holder would take. */
 int dht_put(struct dht *dht, const struct record *record, put_fn done, void *owner, uint32_t tag);
-/* Signs and publishes: mutable records take the next free sequence, a delete is a tombstone. */
+/* Makes the record and puts it. Mutable ones and tombstones (deletes) are signed with our identity
+ * and live under (own key, salt) with the sequence after the highest that a lookup finds; immutable
+ * ones take no salt and tombstones no value. ERR_TOO_LARGE above RECORD_VALUE_MAX. */
+int dht_publish(struct dht *dht, enum record_kind kind, uint32_t salt, struct slice value,
+                put_fn done, void *owner, uint32_t tag);
 
 void dht_on_find_node(struct dht *dht, const struct message_from *from,
                       const struct message_find_node *request);
@@ -98,13 +99,17 @@ uint32_t dht_sample(struct dht *dht, uint32_t *handles, uint32_t max);
 uint32_t dht_nearest(const struct dht *dht, const struct node_id *target, uint32_t *handles,
                      uint32_t max);
 uint32_t dht_contact_count(const struct dht *dht);
-uint32_t dht_contacts(const struct dht *dht, uint32_t *handles, uint32_t max); /* All, table order. */
+uint32_t dht_contacts(const struct dht *dht, uint32_t *handles,
+                      uint32_t max); /* All, table order. */
 bool dht_holds(const struct dht *dht, const struct node_id *key);
+uint32_t dht_record_count(const struct dht *dht);
+uint32_t dht_lookup_count(const struct dht *dht); /* Running now. */
 
 /* Simulation start without joins: enters a contact as if verified long ago. */
 void dht_seed_contact(struct dht *dht, uint32_t peer);
 
-/* NULL when every table is well-formed (right bucket, no duplicates, limits kept), else what is not. */
+/* NULL when every table is well-formed (right bucket, no duplicates, limits kept), else what is
+ * not. */
 const char *dht_check(const struct dht *dht);
 
 #endif /* NODE_DHT_DHT_H */

@@ -20,6 +20,6 @@ struct identity {
 };
 
 /* Loads or makes the identity. ERR_IO when the storage holds something else or refuses. */
-int identity_init(struct identity *identity, struct core *core);
+NODISCARD int identity_init(struct identity *identity, struct core *core);
 
 #endif /* NODE_IDENTITY_IDENTITY_H */

@@ -2,12 +2,12 @@
  *
  * Two suites fill this table: "sodium" (real, both worlds) and "modelled" (simulator only). Both
  * give the same sizes, the same identity keys for the same seed and draw the same entropy; both are
- * charged the same nanoseconds. Modelled tags and signatures are bound to key and message, so that a
- * wrong key or an altered byte still fails. Hashes of ids and records are not here: they are always
- * real (BLAKE2b, node/base/hash.h).
+ * charged the same nanoseconds. Modelled tags and signatures are bound to key and message, so that
+ * a wrong key or an altered byte still fails. Hashes of ids and records are not here: they are
+ * always real (BLAKE2b, node/base/hash.h).
  *
- * No id, tie-break or dedupe key may depend on a signature, a ciphertext or an ephemeral key: then a
- * run under either suite takes the same course.
+ * No id, tie-break or dedupe key may depend on a signature, a ciphertext or an ephemeral key: then
+ * a run under either suite takes the same course.
  */
 #ifndef NODE_PORT_CRYPTO_H
 #define NODE_PORT_CRYPTO_H
@@ -28,17 +28,18 @@ enum {
     CRYPTO_MAC_LEN = 16,       /* Keyed hash of first messages and cookies. */
 };
 
-/* What each primitive costs a processor, nanoseconds: reference/perf-ceilings.md section 3 (libsodium
- * 1.0.18, one core of a 2.x GHz Xeon). A simulated node is charged these under both suites. */
+/* What each primitive costs a processor, nanoseconds: reference/perf-ceilings.md section 3
+ * (libsodium 1.0.18, one core of a 2.x GHz Xeon). A simulated node is charged these under both
+ * suites. */
 struct crypto_cost {
     uint32_t sign_keypair_ns;
     uint32_t sign_ns;
     uint32_t verify_ns;
     uint32_t agree_keypair_ns;
     uint32_t agree_ns;
-    uint32_t seal_ns;         /* Plus seal_ns_per_kib for the bytes. Unseal costs the same. */
+    uint32_t seal_ns; /* Plus seal_ns_per_kib for the bytes. Unseal costs the same. */
     uint32_t seal_ns_per_kib;
-    uint32_t hash_ns;         /* hash and mac; derive: two, and two more per output. */
+    uint32_t hash_ns; /* hash and mac; derive: two, and two more per output. */
 };
 
 struct port_crypto {
@@ -53,8 +54,8 @@ struct port_crypto {
     bool (*verify)(const uint8_t signature[CRYPTO_SIGNATURE_LEN], struct slice message,
                    const uint8_t public_key[CRYPTO_PUBLIC_LEN]);
 
-    /* X25519: the form of an identity, and fresh pairs from 32 random bytes, which become the secret
-     * key as they are. */
+    /* X25519: the form of an identity, and fresh pairs from 32 random bytes, which become the
+     * secret key as they are. */
     bool (*agree_public)(const uint8_t sign_public[CRYPTO_PUBLIC_LEN],
                          uint8_t public_key[CRYPTO_AGREE_LEN]);
     void (*agree_secret)(const uint8_t sign_secret[CRYPTO_SECRET_LEN],
@@ -73,9 +74,9 @@ struct port_crypto {
     bool (*unseal)(uint8_t *out, struct slice sealed, struct slice associated, uint64_t counter,
                    const uint8_t key[CRYPTO_AGREE_LEN]);
 
-    /* The handshake's hash of a followed by b, its HKDF (Noise revision 34 section 4.3, 1..3 outputs
-     * of CRYPTO_HASH_LEN bytes each; outputs may be NULL from the right), and a keyed hash. An
-     * output may be the input a or the chaining key itself. */
+    /* The handshake's hash of a followed by b, its HKDF (Noise revision 34 section 4.3, 1..3
+     * outputs of CRYPTO_HASH_LEN bytes each; outputs may be NULL from the right), and a keyed hash.
+     * An output may be the input a or the chaining key itself. */
     void (*hash)(uint8_t out[CRYPTO_HASH_LEN], struct slice a, struct slice b);
     void (*derive)(const uint8_t chaining_key[CRYPTO_HASH_LEN], struct slice input, uint8_t *first,
                    uint8_t *second, uint8_t *third);

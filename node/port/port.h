@@ -145,6 +145,8 @@ struct port_ops {
     /* Memory: at least `bytes` zeroed bytes, aligned to 16, owned by the node until it ends; the size
      * given is stored in *given. NULL when the node's declared maximum is reached. */
     void *(*arena_more)(struct port *port, size_t bytes, size_t *given);
+    /* Gives back what arena_more returned. */
+    void (*arena_less)(struct port *port, void *memory);
 
     /* Processor: run work off the loop. ERR_FULL when too much is queued. */
     int (*work)(struct port *port, struct port_work *work);

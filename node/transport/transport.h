@@ -1,8 +1,8 @@
 /* transport.h - sessions with peers, and calls over them.
  *
  * Sessions are Noise: IK when the peer's key is known (every contact), XX when only an address is.
- * The first request of a call rides in the first handshake message when it is a read, so that a cold
- * call costs one round trip like a warm one.
+ * The first request of a call rides in the first handshake message when it is a read, so that a
+ * cold call costs one round trip like a warm one.
  *
  *      transport_call -> session or handshake -> port send
  *      node_on_datagram -> transport_on_datagram -> MAC or cookie -> AEAD -> decode
@@ -13,8 +13,8 @@
  *
  * What it does not do: routing, NAT traversal, bulk transfer, deciding whom to talk to.
  *
- * Law for every datagram: cheap checks, MAC or cookie, AEAD, signature, state. Silence to what cannot
- * be authenticated. Before an address is validated it is never sent more bytes than it sent.
+ * Law for every datagram: cheap checks, MAC or cookie, AEAD, signature, state. Silence to what
+ * cannot be authenticated. Before an address is validated it is never sent more bytes than it sent.
  */
 #ifndef NODE_TRANSPORT_TRANSPORT_H
 #define NODE_TRANSPORT_TRANSPORT_H
@@ -22,29 +22,36 @@
 #include "node/base/pool.h"
 #include "node/guard/guard.h"
 #include "node/identity/identity.h"
+#include "node/transport/rtt.h"
 #include "node/wire/message.h"
 
+enum {
+    TRANSPORT_CALLS_MAX = 4096,
+};
+
 struct transport_config {
-    uint64_t network_id;      /* Bound into every handshake: networks do not mix. */
-    uint16_t sessions_max;    /* LRU; at least 8. */
+    uint64_t network_id;   /* Bound into every handshake: networks do not mix. */
+    uint16_t sessions_max; /* Least recently used out; at least 8. */
     uint16_t calls_max;
     uint64_t session_idle_us; /* A session unused for longer is not trusted to live at the peer: the
                                  next call makes a new one at no cost in round trips. */
-    uint64_t rekey_after_us;  /* WireGuard: 120 s (whitepaper section 6.1). */
+    /* The next read after either makes new keys at no cost in round trips; a write waits for them
+     * only past twice as much. WireGuard: 120 s, 2^60 (whitepaper section 6.1). */
+    uint64_t rekey_after_us;
     uint64_t rekey_after_messages;
 };
 
 enum call_outcome {
     CALL_ANSWERED,
     CALL_SLOW, /* No answer within the p95 of observed RTT. The call goes on. */
-    CALL_LOST, /* No answer to the last retransmission; or the peer could not be reached at all. */
+    CALL_LOST, /* No answer to the retransmission either, after three RTO in all. */
 };
 
 struct call_result {
     enum call_outcome outcome;
-    uint32_t peer;  /* Contact handle; for calls by address known from ANSWERED on. */
-    uint32_t tag;   /* As given. */
-    uint32_t rtt_us; /* ANSWERED only. */
+    uint32_t peer;                /* Contact handle; for calls by address known from ANSWERED on. */
+    uint32_t tag;                 /* As given. */
+    uint32_t rtt_us;              /* ANSWERED only: since the last transmission. */
     const struct message *answer; /* ANSWERED only; borrowed, released by transport afterwards. */
 };
 
@@ -57,32 +64,41 @@ struct call_options {
     uint32_t tag;
 };
 
-/* Who sent a request. */
+/* Who sent a request. May be copied and answered later than inside hooks.message, as long as the
+ * session lives; early requests are answered inside or never. */
 struct message_from {
-    uint32_t peer;      /* Contact handle: authenticated key, address it came from. */
-    bool is_verified;   /* The address has answered to us: a round trip was seen. */
-    bool is_early;      /* Early payload: only reads arrive this way, and may be replays. */
-    uint16_t session;   /* For transport_reply. */
-    uint32_t call;      /* For transport_reply. */
-    size_t answer_max;  /* Bytes the encoded answer may have. */
+    uint32_t peer;     /* Contact handle: authenticated key, address it came from. Not retained. */
+    bool is_verified;  /* The address has answered to us: a round trip was seen. */
+    bool is_early;     /* Early payload: only reads arrive this way, and may be replays. */
+    uint32_t session;  /* For transport_reply. */
+    uint32_t call;     /* For transport_reply. */
+    size_t answer_max; /* Bytes the encoded answer may have. */
 };
 
 /* Filled by node.c; called from inside a node entry. */
 struct transport_hooks {
     void *arg;
-    /* A request to answer, now (transport_reply) or never. `message` is borrowed. */
+    /* A request to answer, or not. `message` is borrowed. A request may arrive twice: a caller who
+     * heard nothing asks again, and over a new session nothing tells the two apart. */
     void (*message)(void *arg, const struct message_from *from, const struct message *message);
     /* An authenticated round trip with this contact was seen: it may enter tables. rtt_us is 0 when
      * the peer was the initiator. */
     void (*verified)(void *arg, uint32_t peer, uint32_t rtt_us);
-    /* A contact answered none of its retransmissions. */
+    /* A contact answered neither a call nor its retransmission. */
     void (*lost)(void *arg, uint32_t peer);
     /* Whether a verified round trip with this stranger would be of use: if so the answer to its
      * handshake asks it to confirm, at the price of one datagram. */
     bool (*is_wanted)(void *arg, const struct node_id *id, const struct port_addr *addr);
 };
 
-struct session; /* session.h */
+/* Sessions in a list by pool index. */
+struct transport_list {
+    uint16_t newest;
+    uint16_t oldest;
+    uint16_t count;
+};
+
+struct early_answer; /* handshake.h */
 
 struct transport {
     struct core *core;
@@ -90,32 +106,54 @@ struct transport {
     const struct identity *identity;
     struct guard *guard;
     struct transport_hooks hooks;
-    struct pool sessions;
-    struct pool calls;
-    /* ... the implementer's: LRU list, peer index, RTT quantile estimator, cookie secret, reply
-     * scratch. Keep struct transport itself small: there are 100,000 of them. */
+    struct pool sessions;            /* struct session */
+    struct pool calls;               /* struct call */
+    struct pool handshakes;          /* struct handshake, while one is under way */
+    struct pool blocks;              /* Encoded requests that are too long to lie in their call. */
+    struct transport_list used;      /* Established and draining sessions by last use. */
+    struct transport_list strangers; /* Unconfirmed and answered ones by age. */
+    uint16_t *peer_heads;            /* First session of each bucket of the peer index. */
+    uint16_t peer_mask;
+    uint16_t session_number;         /* High half of the last session index given. */
+    uint16_t call_number;            /* The same of calls. */
+    uint16_t parked;                 /* Calls that wait for room in the session table. */
+    uint64_t salt;                   /* Which contacts share a bucket is nobody's business. */
+    uint8_t secret[CRYPTO_HASH_LEN]; /* Of cookies and path nonces: nothing else is kept of them. */
+    uint8_t mac_key[CRYPTO_HASH_LEN]; /* What mac1 of packets to us is keyed by. */
+    struct rtt_node rtt;
+    struct early_answer *early; /* While hooks.message looks at an early request. */
 };
+_Static_assert(sizeof(struct transport) <= 400, "there are a hundred thousand of them");
 
-int transport_init(struct transport *transport, struct core *core,
-                   const struct transport_config *config, const struct identity *identity,
-                   struct guard *guard, const struct transport_hooks *hooks);
+NODISCARD int transport_init(struct transport *transport, struct core *core,
+                             const struct transport_config *config, const struct identity *identity,
+                             struct guard *guard, const struct transport_hooks *hooks);
+/* Forgets all sessions and calls; done is not called any more. */
 void transport_stop(struct transport *transport);
 
 /* Sends `request` (call number filled in here) to the contact and reports to options->done. Returns
- * the call's number > 0, or ERR_FULL when calls_max are open. Never calls done before it returns. */
+ * the call's number > 0, or ERR_FULL when calls_max are open. Never calls done before it returns.
+ */
 int transport_call(struct transport *transport, uint32_t peer, const struct message *request,
                    const struct call_options *options);
 
-/* The same to an address whose key is not known (a bootstrap node): Noise XX. */
+/* The same to an address whose key is not known (a bootstrap node): Noise XX, two round trips. */
 int transport_call_addr(struct transport *transport, const struct port_addr *addr,
                         const struct message *request, const struct call_options *options);
 
-/* Forgets a call: done is not called any more. */
+/* A PING with a nonce; PONG is checked and answers the call. */
+int transport_ping(struct transport *transport, uint32_t peer, const struct call_options *options);
+
+/* done is not called any more. A late answer still counts as a round trip seen. */
 void transport_cancel(struct transport *transport, uint32_t call);
 
-/* Answers a request inside hooks.message. The reply's call number is filled in here. */
+/* Answers a request. The reply's call number is filled in here, contact lists are cut to what fits.
+ * ERR_MISSING when the session is gone or an early request's time has passed, ERR_TOO_LARGE. */
 int transport_reply(struct transport *transport, const struct message_from *from,
                     struct message *reply);
+
+/* A hint: these bytes will arrive soon. Brings the session they name nearer, changes nothing. */
+void transport_expect(const struct transport *transport, struct slice bytes);
 
 void transport_on_datagram(struct transport *transport, int path, const struct port_addr *from,
                            struct slice bytes);
@@ -124,8 +162,8 @@ void transport_on_datagram(struct transport *transport, int path, const struct p
 uint32_t transport_rtt_quantile_us(const struct transport *transport, uint32_t part);
 uint32_t transport_session_count(const struct transport *transport);
 
-/* A checker for every run: at most one established session per peer and role, LRU list whole, every
- * session within its epochs. Returns NULL when well-formed, else what is wrong. */
+/* A checker for every run: at most one established session per contact, lists and index whole,
+ * every call on a session that holds it. Returns NULL when well-formed, else what is wrong. */
 const char *transport_check(const struct transport *transport);
 
 #endif /* NODE_TRANSPORT_TRANSPORT_H */

@@ -44,7 +44,8 @@ static inline const struct contact *contact_at(const struct port *port, uint32_t
                                                   (size_t)handle * PORT_INTERN_RECORD);
 }
 
-/* The first 64 bits of the contact's id as a number: enough to order ids but for a chance of 2^-64. */
+/* The first 64 bits of the contact's id as a number: enough to order ids but for a chance of 2^-64.
+ */
 static inline uint64_t contact_prefix(const struct port *port, uint32_t handle)
 {
     return port->intern->prefixes[handle];

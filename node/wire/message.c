@@ -480,7 +480,8 @@ const char *message_text(uint8_t kind)
 
 size_t message_answer_max(const struct message *request)
 {
-    /* Contact lists are cut to fit, so a v6 neighbourhood gets fewer contacts, not a larger answer. */
+    /* Contact lists are cut to fit, so a v6 neighbourhood gets fewer contacts, not a larger answer.
+     */
     switch (request->kind) {
     case MESSAGE_PING:
         return MESSAGE_HEADER_LEN + 8 + 1 + sizeof(struct port_addr);

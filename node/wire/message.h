@@ -81,7 +81,8 @@ struct message_find_value {
     uint8_t count; /* Contacts wanted should the value not be held. */
 };
 
-/* The record (age: seconds since its signing as far as the holder knows), or the nearest contacts. */
+/* The record (age: seconds since its signing as far as the holder knows), or the nearest contacts.
+ */
 struct message_value {
     bool has_record;
     bool is_cached; /* Served from a path cache: immutable records only. */
@@ -110,27 +111,26 @@ struct message_stored {
 };
 
 struct message_exchange {
-    uint8_t ttl;          /* Hops this exchange may still be passed on, 0..3. */
-    uint8_t wanted;       /* Peers wanted in the answer. */
-    uint8_t hash_count;   /* Of the Bloom filter. */
-    uint32_t salt;        /* Of the Bloom filter. */
-    struct slice bloom;   /* What the sender already knows; 0..MESSAGE_BLOOM_MAX bytes. */
+    uint8_t ttl;        /* Hops this exchange may still be passed on, 0..3. */
+    uint8_t wanted;     /* Peers wanted in the answer. */
+    uint8_t hash_count; /* Of the Bloom filter. */
+    uint32_t salt;      /* Of the Bloom filter. */
+    struct slice bloom; /* What the sender already knows; 0..MESSAGE_BLOOM_MAX bytes. */
 };
 
 struct message_peers {
     struct message_contacts contacts;
 };
 
-enum {
-    BROADCAST_ID_LEN = 16
-};
+enum { BROADCAST_ID_LEN = 16 };
 
 struct message_broadcast {
     uint8_t id[BROADCAST_ID_LEN]; /* Hash of origin, number and payload. */
     uint8_t origin[CRYPTO_PUBLIC_LEN];
     uint32_t number; /* The origin's own count. */
     uint8_t hops;    /* Travelled so far, this one included. */
-    uint8_t signature[CRYPTO_SIGNATURE_LEN]; /* Of the origin over the id: travels beyond one hop. */
+    uint8_t
+        signature[CRYPTO_SIGNATURE_LEN]; /* Of the origin over the id: travels beyond one hop. */
     struct slice payload;
 };
 

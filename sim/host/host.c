@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "node/base/must.h"
-#include "sim/engine/digest.h"
 #include "sim/host/world.h"
 
 enum {
     /* Events of the open slot to look ahead: far enough for a line to arrive, near enough to stay. */
-    AHEAD_PACKET = 6,
-    AHEAD_NODE = 3,
+    AHEAD_HOST = 6,
+    AHEAD_NODE = 4,
+    AHEAD_SESSION = 2,
+    NODE_HEAD_BYTES = 1344, /* Core to the head of the dht: what every datagram touches. */
 };
 
 static void dispatch(struct world *world, const struct event *event);
@@ -33,6 +34,7 @@ static const struct port_ops simulated_ops = {
     .intern_retain = host_intern_keep,
     .intern_release = host_intern_keep,
     .arena_more = host_arena_more,
+    .arena_less = host_arena_less,
     .work = host_work,
     .deliver = host_deliver,
     .trace = host_trace,
@@ -123,6 +125,13 @@ uint64_t world_digest(const struct world *world)
     return digest;
 }
 
+void world_replay_context(const struct world *world, struct replay_context *context)
+{
+    context->now_us = &world->now_us;
+    context->node = &world->destination;
+    context->events = &world->counts.events;
+}
+
 bool world_run_until(struct world *world, uint64_t time_us, uint64_t events_max,
                      const volatile int *stop)
 {
@@ -190,6 +199,7 @@ void host_kill(struct host *host)
     must(host->world->entered == NULL);
     host->node = NULL;
     host->wake_us = PORT_NEVER;
+    host_backlog_drop(host);
     host_chunks_drop(host);
     host_disk_crash(host);
 }
@@ -263,21 +273,40 @@ static void record(struct world *world, struct host *host, const struct event *e
     }
 }
 
-static void on_datagram(struct world *world, struct host *host, const struct event *event,
-                        uint32_t index)
+static void deliver(struct world *world, struct host *host, const struct event *event,
+                    enum host_event kind, struct packet *packet)
 {
-    struct packet *packet = packet_at(world, index);
-    if (!host_receive(host, event, packet)) {
-        return;
-    }
     struct slice bytes = slice_of(packet->bytes, packet->len);
-    record(world, host, event, HOST_EVENT_DATAGRAM, bytes);
+    record(world, host, event, kind, bytes);
     struct port_addr from;
     host_addr_of(&world->hosts[packet->source], packet->from_path, &from);
     host_entry_begin(host);
     node_on_datagram(host->node, packet->to_path, &from, bytes);
     host_entry_end(host);
+}
+
+static void on_datagram(struct world *world, struct host *host, const struct event *event,
+                        uint32_t index)
+{
+    struct packet *packet = packet_at(world, index);
+    if (host_receive(host, event, packet)) {
+        deliver(world, host, event, HOST_EVENT_DATAGRAM, packet);
+        packet_free(world, index);
+    }
+}
+
+static void on_ready(struct world *world, struct host *host, const struct event *event)
+{
+    uint32_t index;
+    struct packet *packet = host_backlog_next(host, &index);
+    if (packet == NULL) {
+        return;
+    }
+    deliver(world, host, event, HOST_EVENT_READY, packet);
     packet_free(world, index);
+    if (host->backlog_first != 0) {
+        host_post(host, (host->cpu_free_ns + 999) / 1000, HOST_EVENT_READY, 0);
+    }
 }
 
 static void on_errand(struct world *world, struct host *host, const struct event *event,
@@ -306,11 +335,15 @@ static void on_errand(struct world *world, struct host *host, const struct event
 static void dispatch(struct world *world, const struct event *event)
 {
     struct host *host = &world->hosts[event->destination];
+    world->destination = event->destination;
     enum host_event kind = event->payload >> EVENT_INDEX_BITS;
-    uint32_t index = event->payload & ((1u << EVENT_INDEX_BITS) - 1);
+    uint32_t index = event->payload & EVENT_INDEX_MASK;
     switch (kind) {
     case HOST_EVENT_DATAGRAM:
         on_datagram(world, host, event, index);
+        break;
+    case HOST_EVENT_READY:
+        on_ready(world, host, event);
         break;
     case HOST_EVENT_WAKE:
         if (host->node == NULL || host->wake_us != event->time_us) {
@@ -332,23 +365,37 @@ static void dispatch(struct world *world, const struct event *event)
     }
 }
 
+static void fetch(const void *memory, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += 64) {
+        __builtin_prefetch((const char *)memory + at);
+    }
+}
+
+/* Three steps ahead of the run, each with what the one before has brought: the host and the packet's
+ * head; the node's head and the packet's body; what the node itself knows the packet will touch. */
 static void prefetch(struct world *world)
 {
-    const struct event *ahead = queue_ahead(world->queue, AHEAD_PACKET);
+    const struct event *ahead = queue_ahead(world->queue, AHEAD_HOST);
     if (ahead != NULL) {
-        __builtin_prefetch(&world->hosts[ahead->destination]);
+        fetch(&world->hosts[ahead->destination], sizeof(struct host));
         if (ahead->payload >> EVENT_INDEX_BITS == HOST_EVENT_DATAGRAM) {
-            const char *packet = (const char *)packet_at(
-                world, ahead->payload & ((1u << EVENT_INDEX_BITS) - 1));
-            __builtin_prefetch(packet);
-            __builtin_prefetch(packet + 64);
+            __builtin_prefetch(packet_at(world, ahead->payload & EVENT_INDEX_MASK));
         }
     }
     ahead = queue_ahead(world->queue, AHEAD_NODE);
-    if (ahead != NULL) {
-        const char *node = (const char *)world->hosts[ahead->destination].node;
-        for (size_t line = 0; node != NULL && line < 8; line++) {
-            __builtin_prefetch(node + line * 64);
+    const struct node *node = ahead != NULL ? world->hosts[ahead->destination].node : NULL;
+    if (node != NULL) {
+        fetch(node, NODE_HEAD_BYTES);
+        if (ahead->payload >> EVENT_INDEX_BITS == HOST_EVENT_DATAGRAM) {
+            const struct packet *packet = packet_at(world, ahead->payload & EVENT_INDEX_MASK);
+            fetch(packet->bytes, packet->len);
         }
+    }
+    ahead = queue_ahead(world->queue, AHEAD_SESSION);
+    node = ahead != NULL ? world->hosts[ahead->destination].node : NULL;
+    if (node != NULL && ahead->payload >> EVENT_INDEX_BITS == HOST_EVENT_DATAGRAM) {
+        const struct packet *packet = packet_at(world, ahead->payload & EVENT_INDEX_MASK);
+        node_expect(node, slice_of(packet->bytes, packet->len));
     }
 }

@@ -17,16 +17,19 @@
 
 #include "node/node.h"
 #include "sim/engine/queue.h"
+#include "sim/engine/replay.h"
 #include "sim/net/net.h"
 
 enum {
     HOST_PORT = 8468,         /* UDP port of every main path, as the live node's default. */
     HOST_PATHS_MAX = 8,       /* Extra paths of one host. */
     HOST_GROUP_NODES_MAX = 254, /* Hosts in one /24. */
+    HOST_BACKLOG_BYTES_MAX = 212992, /* Socket buffer: Linux's net.core.rmem_default. */
 };
 
 enum host_event {
     HOST_EVENT_DATAGRAM,
+    HOST_EVENT_READY, /* The processor is free again: the next datagram of the backlog. */
     HOST_EVENT_WAKE,
     HOST_EVENT_DURABLE,
     HOST_EVENT_RESOLVED,
@@ -85,6 +88,9 @@ struct host {
     uint32_t index;
     uint32_t sequence; /* Of the events this host causes. */
     uint32_t incarnation; /* Starts so far. */
+    uint32_t backlog_first; /* Datagrams that wait for the processor: packet + 1, 0 none. */
+    uint32_t backlog_last;
+    uint32_t backlog_bytes;
     uint8_t paths_open; /* Bit per extra path. */
 };
 
@@ -109,6 +115,9 @@ bool world_run_until(struct world *world, uint64_t time_us, uint64_t events_max,
 /* All owners' chains, combined in id order. */
 uint64_t world_digest(const struct world *world);
 void world_digest_chains(const struct world *world, uint64_t *chains); /* One per host. */
+
+/* Points the context at the world's clock and counters, for as long as the world is open. */
+void world_replay_context(const struct world *world, struct replay_context *context);
 
 /* The host whose main path has this address, or NULL. */
 struct host *world_find(struct world *world, const struct port_addr *addr);

@@ -1,4 +1,5 @@
 /* host_memory.c - node memory in recycled chunks, and the interned records of the process. */
+#define _GNU_SOURCE /* madvise, MAP_NORESERVE */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -7,14 +8,14 @@
 #include "sim/host/world.h"
 
 enum {
-    CHUNK_BYTES = 1024, /* What arenas ask for at a time: node/base/arena.c. */
-    CHUNK_HEADER = 16,  /* struct host_chunk, keeping 16-byte alignment. */
+    CHUNK_STEP = 128, /* Sizes of recycled chunks, header included. */
+    CHUNK_HEADER = 32,
     CHUNK_SLAB_BYTES = 2 << 20, /* One huge page. */
     INTERN_SLOTS_FIRST = 1 << 12,
 };
 _Static_assert(sizeof(struct host_chunk) <= CHUNK_HEADER, "the header fits before the bytes");
 
-static struct host_chunk *small_chunk(struct world *world);
+static struct host_chunk *chunk_new(struct world *world, size_t size);
 static uint32_t intern_slot(const struct intern *intern, const void *key);
 static void intern_grow(struct intern *intern);
 
@@ -33,51 +34,62 @@ void *world_memory(size_t bytes, bool is_huge)
 void *host_arena_more(struct port *port, size_t bytes, size_t *given)
 {
     struct host *host = host_of(port);
-    size_t usable = bytes <= CHUNK_BYTES ? CHUNK_BYTES : bytes;
-    if (host->chunk_bytes + usable > host->world->options.node_bytes_max) {
+    if (host->chunk_bytes + bytes > host->world->options.node_bytes_max) {
         return NULL;
     }
-    *given = usable;
-    return host_chunk_get(host, usable);
+    *given = bytes;
+    return host_chunk_get(host, bytes);
 }
 
 void *host_chunk_get(struct host *host, size_t bytes)
 {
     struct world *world = host->world;
-    struct host_chunk *chunk;
-    bool is_large = bytes > CHUNK_BYTES;
-    if (is_large) {
-        chunk = calloc(1, CHUNK_HEADER + bytes);
-        must(chunk != NULL);
-    } else {
-        chunk = small_chunk(world);
-        bytes = CHUNK_BYTES;
-    }
-    chunk->next = host->chunks;
+    size_t size = (CHUNK_HEADER + bytes + CHUNK_STEP - 1) / CHUNK_STEP * CHUNK_STEP;
+    struct host_chunk *chunk = chunk_new(world, size);
     chunk->bytes = (uint32_t)bytes;
-    chunk->is_large = is_large;
+    chunk->size = (uint32_t)size;
+    chunk->previous = NULL;
+    chunk->next = host->chunks;
+    if (host->chunks != NULL) {
+        host->chunks->previous = chunk;
+    }
     host->chunks = chunk;
     host->chunk_bytes += (uint32_t)bytes;
-    world->node_bytes += bytes + CHUNK_HEADER;
+    world->node_bytes += size;
     return (uint8_t *)chunk + CHUNK_HEADER;
+}
+
+void host_arena_less(struct port *port, void *memory)
+{
+    struct host *host = host_of(port);
+    struct world *world = host->world;
+    struct host_chunk *chunk = (struct host_chunk *)(void *)((uint8_t *)memory - CHUNK_HEADER);
+    if (chunk->previous != NULL) {
+        chunk->previous->next = chunk->next;
+    } else {
+        must(host->chunks == chunk);
+        host->chunks = chunk->next;
+    }
+    if (chunk->next != NULL) {
+        chunk->next->previous = chunk->previous;
+    }
+    host->chunk_bytes -= chunk->bytes;
+    world->node_bytes -= chunk->size;
+    size_t class = chunk->size / CHUNK_STEP;
+    if (class >= CHUNK_CLASSES) {
+        free(chunk);
+        return;
+    }
+    chunk->next = world->free_chunks[class];
+    world->free_chunks[class] = chunk;
 }
 
 void host_chunks_drop(struct host *host)
 {
-    struct world *world = host->world;
-    struct host_chunk *next;
-    for (struct host_chunk *chunk = host->chunks; chunk != NULL; chunk = next) {
-        next = chunk->next;
-        world->node_bytes -= chunk->bytes + CHUNK_HEADER;
-        if (chunk->is_large) {
-            free(chunk);
-        } else {
-            chunk->next = world->free_chunks;
-            world->free_chunks = chunk;
-        }
+    while (host->chunks != NULL) {
+        host_arena_less(&host->port, (uint8_t *)host->chunks + CHUNK_HEADER);
     }
-    host->chunks = NULL;
-    host->chunk_bytes = 0;
+    must(host->chunk_bytes == 0);
 }
 
 size_t world_node_bytes(const struct world *world)
@@ -85,24 +97,31 @@ size_t world_node_bytes(const struct world *world)
     return world->node_bytes;
 }
 
-static struct host_chunk *small_chunk(struct world *world)
+/* Zeroed. Larger ones than the classes go are the heap's business. */
+static struct host_chunk *chunk_new(struct world *world, size_t size)
 {
-    struct host_chunk *chunk = world->free_chunks;
+    size_t class = size / CHUNK_STEP;
+    if (class >= CHUNK_CLASSES) {
+        struct host_chunk *large = calloc(1, size);
+        must(large != NULL);
+        return large;
+    }
+    struct host_chunk *chunk = world->free_chunks[class];
     if (chunk != NULL) {
-        world->free_chunks = chunk->next;
-        memset(chunk, 0, CHUNK_HEADER + CHUNK_BYTES);
+        world->free_chunks[class] = chunk->next;
+        memset(chunk, 0, size);
         return chunk;
     }
-    if ((size_t)(world->chunk_end - world->chunk_next) < CHUNK_HEADER + CHUNK_BYTES) {
+    if ((size_t)(world->chunk_end - world->chunk_next) < size) {
         uint8_t *slab = world_memory(CHUNK_SLAB_BYTES, true);
         memcpy(slab, &world->chunk_slabs, sizeof world->chunk_slabs);
         world->chunk_slabs = slab;
         world->chunk_slab_bytes += CHUNK_SLAB_BYTES;
-        world->chunk_next = slab + 64;
+        world->chunk_next = slab + CHUNK_STEP;
         world->chunk_end = slab + CHUNK_SLAB_BYTES;
     }
     chunk = (struct host_chunk *)(void *)world->chunk_next;
-    world->chunk_next += CHUNK_HEADER + CHUNK_BYTES;
+    world->chunk_next += size;
     return chunk;
 }
 

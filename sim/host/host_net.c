@@ -51,7 +51,7 @@ struct packet *packet_at(struct world *world, uint32_t index)
 void packet_free(struct world *world, uint32_t index)
 {
     struct packet_class *class = &world->packets[index & ((1u << PACKET_CLASS_BITS) - 1)];
-    packet_at(world, index)->next_free = class->free;
+    packet_at(world, index)->next = class->free;
     class->free = (index >> PACKET_CLASS_BITS) + 1;
 }
 
@@ -201,16 +201,41 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
     return ERR_OK;
 }
 
+static void drop(struct world *world, uint32_t index, uint64_t *counter)
+{
+    (*counter)++;
+    packet_free(world, index);
+}
+
+/* The processor is busy: the socket keeps the datagram while it has room. */
+static void backlog_add(struct host *host, struct packet *packet, uint32_t index)
+{
+    struct world *world = host->world;
+    if (host->backlog_bytes + packet->len > HOST_BACKLOG_BYTES_MAX) {
+        drop(world, index, &world->counts.datagrams_lost);
+        return;
+    }
+    packet->next = 0;
+    host->backlog_bytes += packet->len;
+    if (host->backlog_first != 0) {
+        packet_at(world, host->backlog_last - 1)->next = index + 1;
+    } else {
+        host->backlog_first = index + 1;
+        host_post(host, (host->cpu_free_ns + 999) / 1000, HOST_EVENT_READY, 0);
+    }
+    host->backlog_last = index + 1;
+}
+
 bool host_receive(struct host *host, const struct event *event, struct packet *packet)
 {
     struct world *world = host->world;
+    uint32_t index = event->payload & EVENT_INDEX_MASK;
     if (!packet->is_received) {
         packet->is_received = true;
         uint64_t deliver_us;
         if (net_arrive(world->options.net, &host->link, (size_t)packet->len + UDP_HEADER_BYTES,
                        event->time_us, &deliver_us) != NET_PASSED) {
-            world->counts.datagrams_lost++;
-            packet_free(world, event->payload & ((1u << EVENT_INDEX_BITS) - 1));
+            drop(world, index, &world->counts.datagrams_lost);
             return false;
         }
         if (deliver_us > event->time_us) {
@@ -221,18 +246,35 @@ bool host_receive(struct host *host, const struct event *event, struct packet *p
         }
     }
     if (host->node == NULL || !path_is_open(host, packet->to_path)) {
-        world->counts.datagrams_dead++;
-        packet_free(world, event->payload & ((1u << EVENT_INDEX_BITS) - 1));
+        drop(world, index, &world->counts.datagrams_dead);
         return false;
     }
-    if (host->cpu_free_ns > event->time_us * 1000) {
-        /* The processor is busy: the socket keeps the datagram until it is not. */
-        struct event later = *event;
-        later.time_us = (host->cpu_free_ns + 999) / 1000;
-        queue_push(world->queue, &later);
+    if (host->backlog_first != 0 || host->cpu_free_ns > event->time_us * 1000) {
+        backlog_add(host, packet, index);
         return false;
     }
     return true;
+}
+
+struct packet *host_backlog_next(struct host *host, uint32_t *index)
+{
+    if (host->backlog_first == 0) {
+        return NULL; /* Of a node that is gone. */
+    }
+    struct world *world = host->world;
+    *index = host->backlog_first - 1;
+    struct packet *packet = packet_at(world, *index);
+    host->backlog_first = packet->next;
+    host->backlog_bytes -= packet->len;
+    return packet;
+}
+
+void host_backlog_drop(struct host *host)
+{
+    uint32_t index;
+    while (host_backlog_next(host, &index) != NULL) {
+        drop(host->world, index, &host->world->counts.datagrams_dead);
+    }
 }
 
 int host_resolve(struct port *port, const char *name, uint32_t ticket)
@@ -274,7 +316,7 @@ static uint32_t packet_get(struct world *world, size_t len, struct packet **pack
     must(index < 1u << EVENT_INDEX_BITS);
     *packet = packet_at(world, index);
     if (class->free != 0) {
-        class->free = (*packet)->next_free;
+        class->free = (*packet)->next;
     }
     return index;
 }

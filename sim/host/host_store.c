@@ -132,8 +132,9 @@ void host_disk_durable(struct host *host, uint64_t ticket)
         settled++;
     }
     disk->log_count -= settled;
-    memmove(disk->log, disk->log + settled, disk->log_count * sizeof *disk->log);
-    if (disk->log_count == 0) {
+    if (disk->log_count > 0) {
+        memmove(disk->log, disk->log + settled, disk->log_count * sizeof *disk->log);
+    } else {
         free(disk->log);
         disk->log = NULL;
         disk->log_cap = 0;

@@ -5,13 +5,14 @@
 #ifndef SIM_HOST_WORLD_H
 #define SIM_HOST_WORLD_H
 
+#include "sim/engine/digest.h"
 #include "sim/host/host.h"
 
 /* --- packets in flight: three size classes, recycled ------------------------------------------ */
 
 struct packet {
     uint32_t source;
-    uint32_t next_free;
+    uint32_t next; /* In the free list or in a backlog: index + 1. */
     uint16_t len;
     uint8_t from_path;
     uint8_t to_path;
@@ -25,6 +26,7 @@ enum {
     PACKET_CLASS_BITS = 2,
     EVENT_KIND_BITS = 3, /* Of the 32-bit payload; the rest is an index. */
     EVENT_INDEX_BITS = 32 - EVENT_KIND_BITS,
+    EVENT_INDEX_MASK = (1 << EVENT_INDEX_BITS) - 1,
 };
 
 struct packet_class {
@@ -64,10 +66,15 @@ struct deliveries {
     size_t text_cap;
 };
 
+enum {
+    CHUNK_CLASSES = 33, /* Of 128 bytes each: up to 4 KiB. */
+};
+
 struct host_chunk {
     struct host_chunk *next;
-    uint32_t bytes; /* Usable bytes after this header. */
-    uint32_t is_large;
+    struct host_chunk *previous;
+    uint32_t bytes; /* Asked for. */
+    uint32_t size;  /* With this header, rounded up. */
 };
 
 /* A pending answer of the host itself: durable, resolved, work. */
@@ -90,6 +97,7 @@ struct world {
     uint32_t group_cap;
     uint64_t now_us;
     struct host *entered; /* Whose entry is running: the laws are checked against it. */
+    uint32_t destination; /* Of the event being dispatched: what must_failed() names. */
     struct host_counts counts;
     struct packet_class packets[PACKET_CLASSES];
     struct intern intern;
@@ -98,7 +106,7 @@ struct world {
     uint32_t errand_count;
     uint32_t errand_cap;
     uint32_t errand_free; /* Index + 1. */
-    struct host_chunk *free_chunks;
+    struct host_chunk *free_chunks[CHUNK_CLASSES];
     uint8_t *chunk_next;
     uint8_t *chunk_end;
     void *chunk_slabs; /* Linked through their first word. */
@@ -135,8 +143,11 @@ int host_path_open(struct port *port, enum port_carrier carrier, const struct po
                    const struct port_addr *remote);
 void host_path_close(struct port *port, int path);
 int host_resolve(struct port *port, const char *name, uint32_t ticket);
-/* True when the packet reaches the node now; false when it was dropped or put back for later. */
+/* True when the packet reaches the node now; false when it was dropped or has to wait. */
 bool host_receive(struct host *host, const struct event *event, struct packet *packet);
+/* The next packet of the backlog, its index in *index; NULL when the node has gone meanwhile. */
+struct packet *host_backlog_next(struct host *host, uint32_t *index);
+void host_backlog_drop(struct host *host);
 void host_addr_of(const struct host *host, uint8_t path, struct port_addr *addr);
 
 /* host_clock.c */
@@ -154,6 +165,7 @@ void host_disk_free(struct host *host);
 
 /* host_memory.c */
 void *host_arena_more(struct port *port, size_t bytes, size_t *given);
+void host_arena_less(struct port *port, void *memory);
 void *host_chunk_get(struct host *host, size_t bytes);
 void host_chunks_drop(struct host *host);
 void intern_open(struct intern *intern, uint32_t max);

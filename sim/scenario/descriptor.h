@@ -20,17 +20,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <cJSON.h>
+
 #include "sim/scenario/quantity.h"
 
-enum key_type {                  /* stored as */
-                KEY_BOOL,        /* bool */
-                KEY_INTEGER,     /* uint32_t */
-                KEY_NUMBER,      /* double */
-                KEY_CHANCE,      /* struct scenario_chance */
-                KEY_STRING,      /* char * */
-                KEY_NAME,        /* char *, matching KEY_NAME_PATTERN */
-                KEY_FILE,        /* char *, relative to the scenario file */
-                KEY_SEED,        /* uint64_t */
+struct loader;
+struct scenario_shape;
+
+enum key_type {              /* stored as */
+                KEY_BOOL,    /* bool */
+                KEY_INTEGER, /* uint32_t */
+                KEY_NUMBER,  /* double */
+                KEY_CHANCE,  /* struct scenario_chance */
+                KEY_STRING,  /* char * */
+                KEY_NAME,    /* char *, matching KEY_NAME_PATTERN */
+                KEY_FILE, /* char *, relative to the scenario file; `extra` is its char * SHA-256 */
+                KEY_EXPR, /* char *, "stat op value" */
+                KEY_SEED, /* uint64_t */
                 KEY_QUANTITY,    /* uint64_t in the base unit */
                 KEY_RATE,        /* double per second */
                 KEY_ENUM,        /* an enum whose values follow `choices` */
@@ -46,9 +52,10 @@ enum key_type {                  /* stored as */
                 KEY_LIST    /* array of the struct of `shape`; `extra` is its uint32_t count */
 };
 
-#define KEY_NAME_PATTERN "^[a-z0-9][a-z0-9._-]{0,63}$"
-#define KEY_NOWHERE      SIZE_MAX /* offset of what is checked but not kept */
-#define KEY_ALL_VARIANTS UINT32_MAX
+#define KEY_NAME_PATTERN    "^[a-z0-9][a-z0-9._-]{0,63}$"
+#define KEY_NOWHERE         SIZE_MAX /* offset of what is checked but not kept */
+#define KEY_ALL_VARIANTS    UINT32_MAX
+#define KEY_VARIANT_UNKNOWN 31 /* when the file names none of them: shared keys only */
 
 struct key_choices {
     const char *const *names;
@@ -61,7 +68,7 @@ struct scenario_key {
     size_t offset;
     size_t extra;         /* see enum key_type; KEY_NOWHERE without */
     const char *fallback; /* the default as one would write it; NULL: absent means none */
-    double min;           /* in the base unit; numbers, quantities, rates */
+    double min;           /* in the base unit; numbers, quantities, rates; of a list, elements */
     double max;
     enum quantity_kind quantity;
     const struct key_choices *choices;
@@ -82,6 +89,9 @@ struct scenario_shape {
     size_t key_count;
     bool has_variants; /* chosen by keys[0] */
     bool needs_alternative;
+    /* Checks between keys, and what follows from them; runs when all keys of `object` (NULL where
+     * the file leaves the whole object out) have been read into `data`. */
+    void (*finish)(struct loader *loader, const cJSON *object, void *data);
     /* Which alternative a filled struct uses; NULL: the shape has none. */
     uint8_t (*alternative)(const void *data);
 };

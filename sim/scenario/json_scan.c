@@ -210,8 +210,8 @@ static uint32_t place_open(struct scanner *scanner)
     struct json_document *document = scanner->document;
     uint32_t self = document->place_count;
     if (self == JSON_VALUES_MAX) {
-        complain(scanner, REPORT_MT0020, scanner->at, scanner->at + 1, NULL,
-                 "more than %u values", JSON_VALUES_MAX);
+        complain(scanner, REPORT_MT0020, scanner->at, scanner->at + 1, NULL, "more than %u values",
+                 JSON_VALUES_MAX);
         scanner->is_stopped = true;
         return self - 1;
     }
@@ -330,10 +330,10 @@ static void key_scan(struct scanner *scanner)
     while (to < scanner->len && is_word(scanner->text[to])) {
         to++;
     }
-    complain(scanner, REPORT_MT0018, from, to,
-             text_format("write \"%.*s\"", (int)(to - from < 40 ? to - from : 40),
-                         scanner->text + from),
-             "keys need double quotes");
+    complain(
+        scanner, REPORT_MT0018, from, to,
+        text_format("write \"%.*s\"", (int)(to - from < 40 ? to - from : 40), scanner->text + from),
+        "keys need double quotes");
     scanner->is_stopped = true;
 }
 
@@ -345,7 +345,8 @@ static void key_note(struct scanner *scanner, size_t from, size_t to)
     must(cJSON_IsString(decoded));
     size_t len = strlen(decoded->valuestring);
     must(scanner->keys_used + len <= scanner->len);
-    scanner->key = memcpy(scanner->document->keys + scanner->keys_used, decoded->valuestring, len + 1);
+    scanner->key =
+        memcpy(scanner->document->keys + scanner->keys_used, decoded->valuestring, len + 1);
     scanner->key_from = from;
     scanner->key_to = to;
     scanner->keys_used += len + 1;
@@ -371,9 +372,11 @@ static void duplicates_check(struct scanner *scanner, uint32_t object)
     uint32_t outer = scanner->place;
     for (size_t i = 1; i < count; i++) {
         if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0) {
-            uint32_t line;
+            uint32_t line = 0;
             uint32_t column;
-            report_locate(scanner->text, scanner->len, sorted[i - 1]->key_from, &line, &column);
+            if (!report_is_full(scanner->report)) {
+                report_locate(scanner->text, scanner->len, sorted[i - 1]->key_from, &line, &column);
+            }
             scanner->place = (uint32_t)(sorted[i] - places);
             complain(scanner, REPORT_MT0012, sorted[i]->key_from, sorted[i]->key_to,
                      text_format("remove one of the two"),
@@ -425,10 +428,10 @@ static void letter_scan(struct scanner *scanner, char quote)
         return;
     }
     if ((unsigned char)letter < 0x20) {
-        complain(scanner, REPORT_MT0006, scanner->at, scanner->at + 1,
-                 text_format(letter == '\t' ? "write \\t" : "write it as \\u%04x",
-                             (unsigned)letter),
-                 "control character 0x%02x inside a string", (unsigned)letter);
+        complain(
+            scanner, REPORT_MT0006, scanner->at, scanner->at + 1,
+            text_format(letter == '\t' ? "write \\t" : "write it as \\u%04x", (unsigned)letter),
+            "control character 0x%02x inside a string", (unsigned)letter);
         patch(scanner, scanner->at, scanner->at + 1, ' ');
     } else if (letter == '"' && quote == '\'') {
         patch(scanner, scanner->at, scanner->at + 1, ' ');
@@ -520,8 +523,8 @@ static void number_check(struct scanner *scanner, size_t from, size_t to)
     const char *slip = number_slip(word, to - from);
     int shown = (int)(to - from < 40 ? to - from : 40);
     if (slip != NULL) {
-        complain(scanner, REPORT_MT0013, from, to, text_format("%s", slip),
-                 "malformed number %.*s", shown, word);
+        complain(scanner, REPORT_MT0013, from, to, text_format("%s", slip), "malformed number %.*s",
+                 shown, word);
         patch(scanner, from, to, '0');
         return;
     }
@@ -597,7 +600,7 @@ static void literal_complain(struct scanner *scanner, size_t from, size_t to)
     bool is_not_finite = strcmp(bare, "NaN") == 0 || strcmp(bare, "Infinity") == 0 ||
                          strcmp(bare, "nan") == 0 || strcmp(bare, "inf") == 0;
     const char *near = text_suggest(word, literals, 3);
-    char *help = is_not_finite ? text_format("leave the key out, or give a finite number")
+    char *help = is_not_finite  ? text_format("leave the key out, or give a finite number")
                  : near != NULL ? text_format("did you mean %s?", near)
                                 : text_format("a string needs double quotes: \"%s\"", word);
     complain(scanner, REPORT_MT0017, from, to, help, "%s is not a JSON value", word);
@@ -630,8 +633,8 @@ static void unexpected(struct scanner *scanner, const char *expected)
                  "control character 0x%02x where %s should come", (unsigned)letter, expected);
     } else {
         size_t width = utf8_len((const unsigned char *)scanner->text + at, scanner->len - at);
-        bool is_comma = *expected == '\'' && (letter == '"' || letter == '{' || letter == '[' ||
-                                              is_word(letter));
+        bool is_comma = *expected == '\'' &&
+                        (letter == '"' || letter == '{' || letter == '[' || is_word(letter));
         char *help = letter == '#' ? text_format("comments begin with //")
                      : is_comma    ? text_format("is a comma missing before it?")
                                    : NULL;

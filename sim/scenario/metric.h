@@ -21,7 +21,7 @@ enum metric_kind { METRIC_GAUGE, METRIC_COUNTER, METRIC_DISTRIBUTION };
 /* X(ID, name, unit, better, kind, description) */
 #define METRICS(X)                                                                                 \
     X(LOOKUP_SUCCESS_RATIO, "lookup_success_ratio", "ratio", HIGHER, DISTRIBUTION,                 \
-      "Node lookups that ended with k live answers or all that exist; 1 or 0 per lookup.")         \
+      "Node lookups that found the truly closest node that stayed online meanwhile; 1 or 0 each.") \
     X(LOOKUP_EXACT_RATIO, "lookup_exact_ratio", "ratio", HIGHER, DISTRIBUTION,                     \
       "Node lookups that returned exactly the k closest nodes online; 1 or 0 per lookup.")         \
     X(LOOKUP_LATENCY_S, "lookup_latency_s", "s", LOWER, DISTRIBUTION,                              \
@@ -31,7 +31,9 @@ enum metric_kind { METRIC_GAUGE, METRIC_COUNTER, METRIC_DISTRIBUTION };
     X(LOOKUP_MESSAGES, "lookup_messages", "messages", LOWER, DISTRIBUTION,                         \
       "Requests one node lookup sent.")                                                            \
     X(GET_SUCCESS_RATIO, "get_success_ratio", "ratio", HIGHER, DISTRIBUTION,                       \
-      "Value lookups that found a valid record; 1 or 0 per lookup of a key stored before.")        \
+      "Value lookups that found what was stored and a living node still held; 1 or 0 each.")       \
+    X(GET_LOST_RATIO, "get_lost_ratio", "ratio", LOWER, DISTRIBUTION,                              \
+      "Value lookups of stored keys that no living node held any more; 1 or 0 each.")              \
     X(GET_LATENCY_S, "get_latency_s", "s", LOWER, DISTRIBUTION,                                    \
       "From the start of a value lookup to its first valid record.")                               \
     X(STORE_SUCCESS_RATIO, "store_success_ratio", "ratio", HIGHER, DISTRIBUTION,                   \

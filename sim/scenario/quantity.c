@@ -8,7 +8,7 @@
 #include "node/base/must.h"
 #include "sim/scenario/text.h"
 
-#define UNITS_MAX 6
+#define UNITS_MAX  6
 #define DIGITS_MAX 18 /* 10^18 fits 64 bits, and times a day in microseconds fits 128 */
 
 struct unit {
@@ -40,19 +40,14 @@ static const struct units kinds[] = {
                         "B|KiB|MiB|GiB",
                         "256KiB",
                         "B"},
-    [QUANTITY_BANDWIDTH] = {{{"bit/s", 1},
-                             {"kbit/s", 1000},
-                             {"Mbit/s", 1000000},
-                             {"Gbit/s", 1000000000}},
-                            "bit/s, kbit/s, Mbit/s, Gbit/s",
-                            "bit/s|kbit/s|Mbit/s|Gbit/s",
-                            "20Mbit/s",
-                            "bit/s"},
-    [QUANTITY_RATE] = {{{"/s", 1}, {"/min", 60}, {"/h", 3600}},
-                       "/s, /min, /h",
-                       "/s|/min|/h",
-                       "0.5/min",
-                       "/s"},
+    [QUANTITY_BANDWIDTH] =
+        {{{"bit/s", 1}, {"kbit/s", 1000}, {"Mbit/s", 1000000}, {"Gbit/s", 1000000000}},
+         "bit/s, kbit/s, Mbit/s, Gbit/s",
+         "bit/s|kbit/s|Mbit/s|Gbit/s",
+         "20Mbit/s",
+         "bit/s"},
+    [QUANTITY_RATE] =
+        {{{"/s", 1}, {"/min", 60}, {"/h", 3600}}, "/s, /min, /h", "/s|/min|/h", "0.5/min", "/s"},
 };
 
 /* How a quantity is written: so many digits before the point and behind it, then a unit. */

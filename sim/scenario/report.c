@@ -41,6 +41,11 @@ void report_locate(const char *text, size_t len, size_t at, uint32_t *line, uint
     }
 }
 
+bool report_is_full(const struct scenario_report *report)
+{
+    return report->item_count == REPORT_ITEMS_MAX;
+}
+
 void report_add(struct scenario_report *report, enum report_code code,
                 const struct report_place *place, char *message, char *help)
 {
@@ -50,7 +55,7 @@ void report_add(struct scenario_report *report, enum report_code code,
     } else {
         report->warning_count++;
     }
-    if (report->item_count == REPORT_ITEMS_MAX) {
+    if (report_is_full(report)) {
         free(message);
         free(help);
         return;

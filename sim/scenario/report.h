@@ -60,6 +60,7 @@
     X(0208, ERROR, "malformed table file")                                                         \
     X(0209, ERROR, "incomplete or contradictory matrix")                                           \
     X(0210, ERROR, "values contradict each other")                                                 \
+    X(0211, WARNING, "key without effect")                                                         \
     X(0301, ERROR, "unknown metric")                                                               \
     X(0302, ERROR, "malformed threshold")                                                          \
     X(0303, ERROR, "unit does not fit the metric")                                                 \
@@ -118,6 +119,9 @@ struct report_place {
 /* For checkers. Takes `message` and `help` (which may be NULL) over; both come from the heap. */
 void report_add(struct scenario_report *report, enum report_code code,
                 const struct report_place *place, char *message, char *help);
+
+/* True when further complaints are only counted, so that nobody need work out their words. */
+bool report_is_full(const struct scenario_report *report);
 
 /* 1-based line and column (in characters) of byte `at` of a text. */
 void report_locate(const char *text, size_t len, size_t at, uint32_t *line, uint32_t *column);

@@ -6,9 +6,9 @@
 #include "sim/scenario/json_write.h"
 #include "sim/scenario/text.h"
 
-#define CARET_LEN_MAX 80
+#define CARET_LEN_MAX  80
 #define SOURCE_LEN_MAX 160 /* longer lines are shown from a little before the slip */
-#define SOURCE_BEFORE 60
+#define SOURCE_BEFORE  60
 
 static void order(const struct scenario_report *report, const struct report_item **sorted);
 static bool is_before(const struct report_item *left, const struct report_item *right);

@@ -25,7 +25,9 @@
 #include "sim/scenario/report.h"
 
 #define SCENARIO_GROUP_NONE        UINT32_MAX
-#define SCENARIO_REGIONS_MAX       256 /* as sim/net allows */
+#define SCENARIO_REGIONS_MAX       256  /* as sim/net allows */
+#define SCENARIO_LIST_MAX          1000 /* groups, workloads, actions */
+#define SCENARIO_THRESHOLDS_MAX    100  /* of one metric */
 #define SCENARIO_NODES_MAX         10000000u
 #define SCENARIO_PAYLOAD_BYTES_MAX 900 /* a value, message or broadcast that fits one datagram */
 

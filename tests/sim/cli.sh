@@ -109,9 +109,102 @@ runs()
     meshtwin 'ls shows the runs of a database' 0 'mesh-60' ls "$once"
     meshtwin 'query answers in rows' 0 '^ *1' query "$once" 'SELECT count(*) FROM run'
     meshtwin 'query cannot write' 1 '' query "$once" 'DELETE FROM run'
-    meshtwin 'export writes CSV with units in the header' 0 '_us' \
-        export "$once" --table node_session
-    meshtwin 'replay shows a node at a moment' 0 'node' replay "$once" --at 2m --node 3
+}
+
+# What the commands that read results show, and what they refuse.
+readers()
+{
+    local database=$folder/once.db copy=$folder/copy.db sql
+    meshtwin 'query prints JSON' 0 '"n":' query "$database" --json \
+        'SELECT count(*) AS n, NULL AS absent FROM run'
+    is_json 'that is JSON'
+    meshtwin 'metrics prints JSON' 0 'lookup_hops' metrics --json
+    is_json 'that is JSON too'
+    meshtwin 'SQL that is none' 1 'syntax' query "$database" 'SELEKT 1'
+    meshtwin 'a table that is none, with a suggestion' 2 'did you mean "summary"' \
+        export "$database" csv sumary
+    meshtwin 'a format that is none' 2 'ndjson' export "$database" xml
+    meshtwin 'a file that holds no results' 1 'not a results file' ls README.md
+    meshtwin 'a file that is not there' 1 'nowhere' ls "$folder/nowhere.db"
+
+    meshtwin 'export writes CSV with units in the header' 0 'end_us' \
+        export "$database" csv node_session
+    meshtwin 'export writes CSV with quoted fields' 0 'mesh-60' export "$database" csv run
+    sql="SELECT group_concat(run_id || seed_hex || scenario_json || build_flags) FROM run"
+    tap_same 'a spreadsheet reads back what was exported' "$(query "$database" "$sql")" \
+        "$(sqlite3 "$copy" ".import --csv '$folder/stdout' run" "$sql")"
+    meshtwin 'export writes one JSON object per line' 0 'mesh-60' export "$database" ndjson
+    tap_same 'as many as there are rows' "$(query "$database" 'SELECT count(*) FROM v_summary')" \
+        "$(wc -l <"$folder/stdout")"
+    tap_same 'each of them JSON' 0 "$(while IFS= read -r line; do
+        printf "SELECT json_valid('%s');\n" "$line"
+    done <"$folder/stdout" | sqlite3 :memory: | grep -cv '^1$')"
+}
+
+# A recorded run, run again: as a whole, up to a moment, seen from a node.
+replays()
+{
+    local database=$folder/once.db digest
+    digest=$(query "$database" 'SELECT behaviour_digest FROM run')
+    meshtwin 'replay ends with the recorded digest' 0 "digest $digest\$" replay "$database"
+    tap_same 'and has nothing to warn of' '0' "$(wc -l <"$folder/stderr")"
+    meshtwin 'replay shows the world at a moment' 0 '^t=120\.000000s' replay "$database" --at 2m
+    meshtwin 'replay shows a node at a moment' 0 'bucket +contacts +online' \
+        replay "$database" --at 2m --node 3
+    meshtwin 'a node that is none' 2 '79' replay "$database" --node 80
+    meshtwin 'a seed that is none' 2 '0x77' replay "$database" --seed 0x77
+    meshtwin 'a moment after the end' 2 'duration' replay "$database" --at 2h
+    cp "$database" "$folder/altered.db"
+    sqlite3 "$folder/altered.db" "UPDATE run SET behaviour_digest = 'another'"
+    meshtwin 'another digest than recorded is worth a warning' 0 'warning: digest' \
+        replay "$folder/altered.db"
+    meshtwin 'of two runs one must be chosen' 2 'choose' replay "$folder/two.db"
+    meshtwin 'a replicate is chosen by its number' 0 'digest' \
+        replay "$folder/two.db" --seed '#1' --at 10s
+}
+
+# Sweeps, seeds, limits, the environment, the default output.
+choices()
+{
+    local swept=$folder/swept.db two=$folder/two.db here=$PWD
+    meshtwin 'a sweep runs every point' 0 'mtu=1400' run "$small" -o "$swept" --until 20s \
+        --no-thresholds --sweep /network/mtu=1300,1400 --sweep /crypto=real,modelled -j 2
+    tap_same 'each point says what sets it apart' '/network/mtu=1400 /crypto=real' \
+        "$(query "$swept" 'SELECT point_text FROM run WHERE point = 2')"
+    meshtwin 'diff tells other content from another event' 1 'same event with other content' \
+        diff "$swept:#0.0" "$swept:#1.0"
+    meshtwin 'seeds as a list' 0 'seed 0x17' run "$small" -o "$two" --until 20s \
+        --no-thresholds --seeds 0x17,24
+    tap_same 'are those seeds' '0x0000000000000017 0x0000000000000018' \
+        "$(query "$two" 'SELECT seed_hex FROM run ORDER BY replicate' | paste -sd ' ')"
+    meshtwin 'seeds that are none' 2 'seeds' run "$small" --seeds 1,x
+    meshtwin '--stop-at stops at that event' 0 ' 500 events' \
+        run "$small" -o "$folder/stopped.db" --stop-at 500
+    meshtwin 'the heap gives what the wheel gives' 0 'digest' \
+        run "$small" -o "$folder/heap.db" --queue heap
+    meshtwin 'to the last event' 0 'identical' diff "$folder/once.db" "$folder/heap.db"
+    MESHTWIN_RUN_UNTIL=7s meshtwin 'the environment sets options' 0 '00:07 simulated' \
+        run "$small" -o "$folder/environment.db" --no-thresholds
+    MESHTWIN_RUN_UNTIL=7s meshtwin 'the command line beats it' 0 '00:08 simulated' \
+        run "$small" -o "$folder/environment.db" --no-thresholds --until 8s
+    MESHTWIN_RUN_UNTIL=seven meshtwin 'and is told where a mistake came from' 2 \
+        'MESHTWIN_RUN_UNTIL' run "$small"
+    meshtwin 'quiet says one line per run' 0 'digest' \
+        run "$small" -o "$folder/quiet.db" --until 5s --no-thresholds -q
+    tap_same 'and nothing else' '1 0' "$(wc -l <"$folder/stdout") $(wc -l <"$folder/stderr")"
+    meshtwin 'verbose shows the memory by owner' 0 'dht table +node' \
+        run "$small" -o "$folder/verbose.db" --until 5s --no-thresholds -v
+    cd "$folder" || exit 1
+    meshtwin 'without -o the results go to results/' 0 'results/mesh-60\.db' \
+        run "$here/$small" --until 5s --no-thresholds
+    tap_check 'and are there' test -f results/mesh-60.db
+    cd "$here" || exit 1
+    meshtwin 'a failed threshold ends with a command' 4 'replay worst: meshtwin replay' \
+        run "$small" -o "$folder/worst.db" --until 90s --seeds 2 \
+        --set '/thresholds={"nodes_online":["mean > 1000000"]}'
+    # shellcheck disable=SC2046 # the command is words
+    meshtwin 'and the command works' 0 'digest' \
+        $(sed -n "s/^replay worst: meshtwin //p" "$folder/stdout" | tr -d "'")
 }
 
 dry_runs()
@@ -132,7 +225,7 @@ dry_runs()
 # has its background commands ignore.
 interrupted()
 {
-    local database=$folder/interrupted.db process code
+    local database=$folder/interrupted.db process code before
     perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' "$mesh_release" run "$small" -o "$database" \
         --set /duration=1000h --no-thresholds >"$folder/stdout" 2>"$folder/stderr" &
     process=$!
@@ -146,11 +239,26 @@ interrupted()
         "$(query "$database" 'SELECT status FROM run')"
     tap_same 'Ctrl-C leaves the samples taken so far' 1 \
         "$(query "$database" 'SELECT count(*) > 0 FROM sample')"
+
+    before=$(cksum <"$database")
+    perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' "$mesh_release" run "$small" -o "$database" \
+        --set /duration=1000h --no-thresholds >"$folder/stdout" 2>"$folder/stderr" &
+    process=$!
+    sleep 1
+    kill -INT "$process"
+    kill -TERM "$process"
+    wait "$process"
+    tap_same 'Ctrl-C twice gives exit code 130 too' 130 "$?"
+    tap_same 'and leaves the earlier results as they were' "$before" "$(cksum <"$database")"
+    tap_same 'and nothing beside them' "$database" "$(echo "$database"*)"
 }
 
 usage
 bad_scenarios
 runs
+choices
+readers
+replays
 dry_runs
 interrupted
 tap_end

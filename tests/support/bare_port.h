@@ -32,6 +32,7 @@ struct bare_port {
     uint32_t wakes_asked;
 
     void *chunks[BARE_CHUNKS_MAX];
+    size_t chunk_bytes[BARE_CHUNKS_MAX];
     uint32_t chunk_count;
     size_t bytes_given;
     size_t bytes_max;
@@ -73,10 +74,27 @@ static inline void *bare_arena_more(struct port *port, size_t bytes, size_t *giv
     must(bare->chunk_count < BARE_CHUNKS_MAX);
     void *chunk = calloc(1, bytes);
     must(chunk != NULL);
+    bare->chunk_bytes[bare->chunk_count] = bytes;
     bare->chunks[bare->chunk_count++] = chunk;
     bare->bytes_given += bytes;
     *given = bytes;
     return chunk;
+}
+
+static inline void bare_arena_less(struct port *port, void *given)
+{
+    struct bare_port *bare = bare_of(port);
+    for (uint32_t i = 0; i < bare->chunk_count; i++) {
+        if (bare->chunks[i] == given) {
+            free(given);
+            bare->bytes_given -= bare->chunk_bytes[i];
+            bare->chunk_count--;
+            bare->chunks[i] = bare->chunks[bare->chunk_count];
+            bare->chunk_bytes[i] = bare->chunk_bytes[bare->chunk_count];
+            return;
+        }
+    }
+    must(given == NULL); /* Given back what was never given. */
 }
 
 static inline uint32_t bare_intern_get(struct port *port, const void *key, port_intern_fn complete)
@@ -124,6 +142,7 @@ static const struct port_ops bare_ops = {
     .wake_at = bare_wake_at,
     .entropy = bare_entropy,
     .arena_more = bare_arena_more,
+    .arena_less = bare_arena_less,
     .intern_get = bare_intern_get,
     .intern_retain = bare_intern_retain,
     .intern_release = bare_intern_release,

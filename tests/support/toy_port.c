@@ -147,7 +147,8 @@ void toy_run_until(struct toy_world *world, uint64_t time_us)
 {
     must(time_us >= world->now_us);
     for (;;) {
-        /* Of what is due at once: datagrams, then port by port what was committed, then the wake. */
+        /* Of what is due at once: datagrams, then port by port what was committed, then the wake.
+         */
         uint64_t due_us = world->pending != NULL ? world->pending->due_us : PORT_NEVER;
         struct toy_port *waking = NULL;
         struct toy_port *syncing = NULL;
@@ -501,10 +502,33 @@ static void *toy_arena_more(struct port *port, size_t bytes, size_t *given)
     }
     uint8_t *chunk = memory(1, CHUNK_HEADER + bytes);
     memcpy(chunk, &toy->chunks, sizeof toy->chunks);
+    memcpy(chunk + sizeof toy->chunks, &bytes, sizeof bytes);
     toy->chunks = chunk;
     toy->arena_bytes += bytes;
     *given = bytes;
     return chunk + CHUNK_HEADER;
+}
+
+static void toy_arena_less(struct port *port, void *given)
+{
+    struct toy_port *toy = toy_of(port);
+    uint8_t *chunk = (uint8_t *)given - CHUNK_HEADER;
+    void *next;
+    size_t bytes;
+    memcpy(&next, chunk, sizeof next);
+    memcpy(&bytes, chunk + sizeof next, sizeof bytes);
+    if (toy->chunks == chunk) {
+        toy->chunks = next;
+    } else {
+        uint8_t *before = toy->chunks;
+        for (void *link = before; link != chunk; memcpy(&link, before, sizeof link)) {
+            before = link;
+            must(before != NULL);
+        }
+        memcpy(before, &next, sizeof next);
+    }
+    toy->arena_bytes -= bytes;
+    free(chunk);
 }
 
 static int toy_work(struct port *port, struct port_work *work)
@@ -561,6 +585,7 @@ static const struct port_ops toy_ops = {
     .intern_retain = toy_intern_retain,
     .intern_release = toy_intern_release,
     .arena_more = toy_arena_more,
+    .arena_less = toy_arena_less,
     .work = toy_work,
     .deliver = toy_deliver,
     .trace = toy_trace,

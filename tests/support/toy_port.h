@@ -18,7 +18,7 @@
 
 enum {
     TOY_PORTS_MAX = 4096,
-    TOY_CONTACTS_MAX = 65536,
+    TOY_CONTACTS_MAX = 8192,
     TOY_LATENCY_US = 20000,       /* One way, unless the world says otherwise. */
     TOY_ARENA_MAX = 64 * 1048576, /* Bytes, unless the port says otherwise. */
 };

@@ -1,18 +1,21 @@
 /* vectors.h - published test vectors: JSON files of the data folder, and the hex inside them.
  *
- *      MESHTWIN_DATA (default ../shared/data) / vectors / name -> vectors_open -> cJSON
+ *      MESHTWIN_DATA (default ../shared/data, seen from the source folder, where tests run)
+ *      / vectors / name -> vectors_open -> cJSON
  *
  * Where the folder is missing the test that asks is skipped, with the reason.
  */
 #ifndef TESTS_SUPPORT_VECTORS_H
 #define TESTS_SUPPORT_VECTORS_H
 
-#include <criterion/criterion.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
+#include <criterion/criterion.h>
 
 enum {
     VECTOR_BYTES_MAX = 20000,
@@ -28,8 +31,7 @@ static inline cJSON *vectors_open(const char *name)
 {
     const char *folder = getenv("MESHTWIN_DATA");
     char path[4096];
-    snprintf(path, sizeof path, "%s/vectors/%s",
-             folder != NULL ? folder : SOURCE_DIR "/../shared/data", name);
+    snprintf(path, sizeof path, "%s/vectors/%s", folder != NULL ? folder : "../shared/data", name);
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
         cr_skip("no %s: MESHTWIN_DATA does not lead to the reference data", name);

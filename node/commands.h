@@ -1,0 +1,26 @@
+/* commands.h - what node_submit starts, and how its end is told.
+ *
+ *      node_submit -> node_command_start -> dht, gossip -> done -> node_deliver(event)
+ *
+ * One file with node.c as far as the arrows go: it may call every module.
+ */
+#ifndef NODE_COMMANDS_H
+#define NODE_COMMANDS_H
+
+#include "node/node.h"
+
+int node_commands_init(struct node *node);
+
+/* ERR_OK and later one event with the command's number, or a negative ERR_* and no event. */
+int node_command_start(struct node *node, const struct node_command *command);
+
+/* An application message from a peer: delivered to the driver, then acknowledged. */
+void node_on_app(struct node *node, const struct message_from *from,
+                 const struct message_app *message);
+
+static inline void node_deliver(struct node *node, const struct port_event *event)
+{
+    node->core.port->ops->deliver(node->core.port, event);
+}
+
+#endif /* NODE_COMMANDS_H */

@@ -1,0 +1,404 @@
+/* upkeep.c - join, refresh, check, remember. */
+#include "node/dht/upkeep.h"
+
+#include <string.h>
+
+#include "node/base/must.h"
+#include "node/dht/dht.h"
+
+enum {
+    TIME_SHIFT = 14,
+    CHECK_EVERY_US = 15000000, /* Four pings a minute at most. */
+    RETRY_FIRST_US = 1000000,
+    RETRY_DOUBLINGS_MAX = 6,  /* Up to a minute. */
+    LOOKUP_RETRY_US = 100000, /* When all lookups are taken. */
+};
+
+static const uint8_t remembered_key[] = "dht.contacts";
+
+static void on_join(struct timer *timer);
+static void try_join(struct dht *dht);
+static uint32_t call_remembered(struct dht *dht);
+static uint32_t call_bootstrap(struct dht *dht);
+static void on_join_call(void *owner, const struct call_result *result);
+static void try_later(struct dht *dht);
+static void look_self_up(struct dht *dht);
+static void on_self_found(void *owner, uint32_t tag, const struct lookup_result *result);
+static void on_far_refreshed(void *owner, uint32_t tag, const struct lookup_result *result);
+static void on_joined(struct dht *dht, enum dht_join_stage stage);
+static void on_refresh(struct timer *timer);
+static void refresh_turn(struct dht *dht, uint32_t depth);
+static int refresh_bucket(struct dht *dht, uint32_t bucket, lookup_fn done);
+static void on_refreshed(void *owner, uint32_t tag, const struct lookup_result *result);
+static bool is_looked_at(const struct dht *dht, uint32_t bucket);
+static void start_refresh(struct dht *dht);
+static uint64_t jittered(struct dht *dht, uint64_t delay_us, uint32_t per_cent);
+static void on_check(struct timer *timer);
+static void ping(struct dht *dht, uint32_t peer);
+static void on_pinged(void *owner, const struct call_result *result);
+static void remember(struct dht *dht);
+
+void dht_upkeep_start(struct dht *dht, const struct port_addr *bootstrap, uint32_t bootstrap_count,
+                      join_fn done, void *owner)
+{
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    upkeep->bootstrap = bootstrap;
+    upkeep->bootstrap_count = bootstrap_count;
+    upkeep->done = done;
+    upkeep->owner = owner;
+    upkeep->started_us = core_now(dht->core);
+    /* A table that was filled from outside has nothing to join. */
+    upkeep->stage = dht->table.count > 0 ? JOIN_DONE : JOIN_CALLING;
+    timer_start(&dht->core->timers, &upkeep->join, 0, on_join);
+    /* Nodes that start together must not ping together. */
+    timer_start(&dht->core->timers, &upkeep->check, jittered(dht, CHECK_EVERY_US, 100), on_check);
+}
+
+void dht_upkeep_stop(struct dht *dht)
+{
+    timer_stop(&dht->core->timers, &dht->upkeep.join);
+    timer_stop(&dht->core->timers, &dht->upkeep.refresh);
+    timer_stop(&dht->core->timers, &dht->upkeep.check);
+    remember(dht);
+}
+
+void dht_upkeep_on_lookup(struct dht *dht, const struct node_id *target)
+{
+    uint32_t bucket = dht_table_bucket_of(&dht->table, target);
+    dht->upkeep.looked_at[bucket] = (uint32_t)(core_now(dht->core) >> TIME_SHIFT) + 1;
+}
+
+void dht_upkeep_check_bucket(struct dht *dht, uint32_t bucket)
+{
+    uint32_t peer = dht_table_silent(&dht->table, bucket, dht->config->check_us);
+    if (peer != PORT_INTERN_NONE && !dht->upkeep.is_checking) {
+        ping(dht, peer);
+    }
+}
+
+/* --- join ---------------------------------------------------------------------------------- */
+
+static void on_join(struct timer *timer)
+{
+    struct dht *dht = container_of(timer, struct dht, upkeep.join);
+    if (dht->upkeep.stage == JOIN_DONE) {
+        on_joined(dht, JOIN_DONE);
+    } else if (dht->table.count > 0) {
+        look_self_up(dht); /* Somebody answered us, or found us meanwhile. */
+    } else if (dht->upkeep.stage == JOIN_ANSWERED) {
+        try_later(dht); /* Whoever answered was not let in: for lack of memory. */
+    } else {
+        try_join(dht);
+    }
+}
+
+static void try_join(struct dht *dht)
+{
+    uint32_t known = call_remembered(dht);
+    known += call_bootstrap(dht);
+    if (known == 0) {
+        on_joined(dht, JOIN_DONE); /* The first of its network. */
+    } else if (dht->upkeep.calls == 0) {
+        try_later(dht);
+    }
+}
+
+/* Calls contacts of the last run. Returns how many there were to call. */
+static uint32_t call_remembered(struct dht *dht)
+{
+    struct port *port = dht->core->port;
+    struct slice key = slice_of(remembered_key, sizeof remembered_key - 1);
+    uint8_t value[MESSAGE_MAX];
+    size_t len = 0;
+    struct message message;
+    if (port->ops->store_get(port, key, value, sizeof value, &len) != ERR_OK ||
+        !message_decode(port, slice_of(value, len), &message)) {
+        return 0;
+    }
+    uint32_t known = 0;
+    if (message.kind == MESSAGE_NODES) {
+        const struct message_contacts *contacts = &message.nodes.contacts;
+        struct message request = {
+            .kind = MESSAGE_FIND_NODE,
+            .find_node = {.target = dht->identity->id, .count = dht->config->k},
+        };
+        struct call_options options = {.done = on_join_call, .owner = dht};
+        /* Another few of them in each try. */
+        uint32_t first = dht->upkeep.tries * UPKEEP_TRIED_MAX;
+        known = contacts->count;
+        for (uint32_t i = 0; i < known && i < UPKEEP_TRIED_MAX; i++) {
+            uint32_t peer = contacts->handles[(first + i) % known];
+            dht->upkeep.calls =
+                (uint8_t)(dht->upkeep.calls +
+                          (transport_call(dht->transport, peer, &request, &options) >= 0));
+        }
+    }
+    message_release(port, &message);
+    return known;
+}
+
+static uint32_t call_bootstrap(struct dht *dht)
+{
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    struct message request = {
+        .kind = MESSAGE_FIND_NODE,
+        .find_node = {.target = dht->identity->id, .count = dht->config->k},
+    };
+    struct call_options options = {.done = on_join_call, .owner = dht};
+    uint32_t first = upkeep->tries * UPKEEP_TRIED_MAX;
+    uint32_t known = 0;
+    for (uint32_t i = 0; i < upkeep->bootstrap_count && known < UPKEEP_TRIED_MAX; i++) {
+        const struct port_addr *addr = &upkeep->bootstrap[(first + i) % upkeep->bootstrap_count];
+        if (port_addr_equal(addr, &dht->core->port->local)) {
+            continue;
+        }
+        known++;
+        upkeep->calls = (uint8_t)(upkeep->calls + (transport_call_addr(dht->transport, addr,
+                                                                       &request, &options) >= 0));
+    }
+    return known;
+}
+
+static void on_join_call(void *owner, const struct call_result *result)
+{
+    struct dht *dht = owner;
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    if (result->outcome == CALL_SLOW || dht->is_stopping) {
+        return;
+    }
+    upkeep->calls--;
+    if (upkeep->stage != JOIN_CALLING) {
+        return;
+    }
+    if (result->outcome == CALL_ANSWERED) {
+        /* After this entry: by then the hook `verified` has entered the peer, whatever their order.
+         */
+        upkeep->stage = JOIN_SELF;
+        timer_start(&dht->core->timers, &upkeep->join, 0, on_join);
+    } else if (upkeep->calls == 0) {
+        try_later(dht);
+    }
+}
+
+static void try_later(struct dht *dht)
+{
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    uint32_t doublings = upkeep->tries < RETRY_DOUBLINGS_MAX ? upkeep->tries : RETRY_DOUBLINGS_MAX;
+    upkeep->tries = upkeep->tries < UINT8_MAX ? (uint8_t)(upkeep->tries + 1) : UINT8_MAX;
+    upkeep->stage = JOIN_CALLING;
+    timer_start(&dht->core->timers, &upkeep->join,
+                jittered(dht, (uint64_t)RETRY_FIRST_US << doublings, 25), on_join);
+    if (!upkeep->is_failure_told && !upkeep->is_success_told) {
+        upkeep->is_failure_told = true;
+        upkeep->done(upkeep->owner, ERR_UNREACHABLE,
+                     (uint32_t)(core_now(dht->core) - upkeep->started_us));
+    }
+}
+
+static void look_self_up(struct dht *dht)
+{
+    dht->upkeep.stage = JOIN_SELF;
+    if (dht_lookup(dht, &dht->identity->id, LOOKUP_NODE, on_self_found, dht, 0) != ERR_OK) {
+        timer_start(&dht->core->timers, &dht->upkeep.join, LOOKUP_RETRY_US, on_join);
+    }
+}
+
+static void on_self_found(void *owner, uint32_t tag, const struct lookup_result *result)
+{
+    (void)tag;
+    struct dht *dht = owner;
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    if (result->status == ERR_STOPPED) {
+        return;
+    }
+    if (result->status != ERR_OK) {
+        try_later(dht);
+        return;
+    }
+    upkeep->stage = JOIN_FAR;
+    uint32_t depth = dht_table_depth(&dht->table);
+    for (uint32_t i = 0; i < UPKEEP_FAR_BUCKETS && i <= depth; i++) {
+        upkeep->lookups =
+            (uint8_t)(upkeep->lookups + (refresh_bucket(dht, i, on_far_refreshed) == ERR_OK));
+    }
+    if (upkeep->lookups == 0) {
+        on_joined(dht, JOIN_SPREAD);
+    }
+}
+
+static void on_far_refreshed(void *owner, uint32_t tag, const struct lookup_result *result)
+{
+    (void)tag;
+    struct dht *dht = owner;
+    if (result->status != ERR_STOPPED && --dht->upkeep.lookups == 0) {
+        on_joined(dht, JOIN_SPREAD);
+    }
+}
+
+static void on_joined(struct dht *dht, enum dht_join_stage stage)
+{
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    upkeep->stage = (uint8_t)stage;
+    upkeep->tries = 0;
+    upkeep->refresh_next = stage == JOIN_SPREAD ? UPKEEP_FAR_BUCKETS : 0;
+    start_refresh(dht);
+    if (stage == JOIN_SPREAD) {
+        remember(dht);
+    }
+    if (!upkeep->is_success_told) {
+        upkeep->is_success_told = true;
+        upkeep->done(upkeep->owner, ERR_OK, (uint32_t)(core_now(dht->core) - upkeep->started_us));
+    }
+}
+
+/* --- refresh ------------------------------------------------------------------------------- */
+
+static void on_refresh(struct timer *timer)
+{
+    struct dht *dht = container_of(timer, struct dht, upkeep.refresh);
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    uint32_t depth = dht_table_depth(&dht->table);
+    if (upkeep->stage == JOIN_DONE) {
+        refresh_turn(dht, depth);
+    } else if (upkeep->refresh_next <= depth) {
+        /* A bucket that filled up meanwhile has nothing to gain. */
+        uint32_t bucket = upkeep->refresh_next++;
+        if (dht_table_bucket_count(&dht->table, bucket) < dht->config->k) {
+            (void)refresh_bucket(dht, bucket, on_refreshed);
+        }
+    } else {
+        upkeep->stage = JOIN_DONE;
+        upkeep->refresh_next = 0;
+    }
+    start_refresh(dht);
+}
+
+/* One step of the endless round: each bucket down to our neighbourhood, then the neighbourhood. */
+static void refresh_turn(struct dht *dht, uint32_t depth)
+{
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    uint32_t bucket = upkeep->refresh_next;
+    if (bucket > depth) {
+        upkeep->refresh_next = 0;
+        (void)dht_lookup(dht, &dht->identity->id, LOOKUP_NODE, on_refreshed, dht, 0);
+        remember(dht);
+        return;
+    }
+    upkeep->refresh_next++;
+    if (!is_looked_at(dht, bucket)) {
+        (void)refresh_bucket(dht, bucket, on_refreshed);
+    }
+}
+
+/* Looks up a random id of the bucket's range: our bits before `bucket`, the other one there, dice
+ * behind. */
+static int refresh_bucket(struct dht *dht, uint32_t bucket, lookup_fn done)
+{
+    must(bucket < DHT_BUCKETS);
+    struct node_id target = dht->identity->id;
+    uint8_t flip = (uint8_t)(0x80u >> (bucket % 8));
+    uint8_t behind = (uint8_t)(flip - 1u);
+    uint8_t *edge = &target.bytes[bucket / 8];
+    *edge = (uint8_t)(*edge ^ flip ^ (rng_next(&dht->core->rng) & behind));
+    for (uint8_t *byte = edge + 1; byte < target.bytes + NODE_ID_LEN; byte++) {
+        *byte = (uint8_t)rng_next(&dht->core->rng);
+    }
+    return dht_lookup(dht, &target, LOOKUP_NODE, done, dht, 0);
+}
+
+static void on_refreshed(void *owner, uint32_t tag, const struct lookup_result *result)
+{
+    /* Who answered is in the table already: that was all. */
+    (void)owner;
+    (void)tag;
+    (void)result;
+}
+
+/* Whether a lookup has gone to the bucket since about its last turn. Three quarters of the period,
+ * so that a refresh of our own does not hide the next behind its jitter. */
+static bool is_looked_at(const struct dht *dht, uint32_t bucket)
+{
+    uint32_t looked_at = dht->upkeep.looked_at[bucket];
+    uint32_t age = (uint32_t)(core_now(dht->core) >> TIME_SHIFT) + 1 - looked_at;
+    return looked_at != 0 && age < (uint32_t)((dht->config->refresh_us / 4 * 3) >> TIME_SHIFT);
+}
+
+static void start_refresh(struct dht *dht)
+{
+    const struct dht_upkeep *upkeep = &dht->upkeep;
+    uint32_t depth = dht_table_depth(&dht->table);
+    uint64_t delay_us = dht->config->refresh_us / (depth + 2);
+    if (upkeep->stage == JOIN_SPREAD) {
+        uint32_t left = depth >= UPKEEP_FAR_BUCKETS ? depth - UPKEEP_FAR_BUCKETS + 1 : 1;
+        delay_us = dht->config->join_spread_us / left;
+    }
+    timer_start(&dht->core->timers, &dht->upkeep.refresh, jittered(dht, delay_us, 10), on_refresh);
+}
+
+/* delay_us, give or take up to per_cent of it. */
+static uint64_t jittered(struct dht *dht, uint64_t delay_us, uint32_t per_cent)
+{
+    uint64_t most_us = delay_us * per_cent / 100;
+    return delay_us - most_us + rng_below(&dht->core->rng, 2 * most_us + 1);
+}
+
+/* --- checks -------------------------------------------------------------------------------- */
+
+static void on_check(struct timer *timer)
+{
+    struct dht *dht = container_of(timer, struct dht, upkeep.check);
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    timer_start(&dht->core->timers, timer, jittered(dht, CHECK_EVERY_US, 10), on_check);
+    if (dht->table.count == 0 && upkeep->stage >= JOIN_SPREAD) {
+        upkeep->stage = JOIN_CALLING; /* Everybody is gone: start again. */
+        timer_stop(&dht->core->timers, &upkeep->refresh);
+        timer_start(&dht->core->timers, &upkeep->join, 0, on_join);
+        return;
+    }
+    /* A young table grows fast: what was remembered of it is soon too little to come back by. */
+    if (dht->table.count >= 2 * upkeep->remembered) {
+        remember(dht);
+    }
+    for (uint32_t i = 0; i < DHT_BUCKETS && !upkeep->is_checking; i++) {
+        uint32_t bucket = upkeep->check_next;
+        upkeep->check_next = (uint8_t)((bucket + 1) % DHT_BUCKETS);
+        dht_upkeep_check_bucket(dht, bucket);
+    }
+}
+
+static void ping(struct dht *dht, uint32_t peer)
+{
+    struct message request = {.kind = MESSAGE_PING, .ping = {.nonce = rng_next(&dht->core->rng)}};
+    struct call_options options = {.done = on_pinged, .owner = dht};
+    dht->upkeep.is_checking = transport_call(dht->transport, peer, &request, &options) >= 0;
+}
+
+static void on_pinged(void *owner, const struct call_result *result)
+{
+    /* What it means for the contact comes by the hooks `verified` and `lost`. */
+    struct dht *dht = owner;
+    dht->upkeep.is_checking &= result->outcome == CALL_SLOW;
+}
+
+/* --- memory -------------------------------------------------------------------------------- */
+
+static void remember(struct dht *dht)
+{
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    struct port *port = dht->core->port;
+    struct message message = {.kind = MESSAGE_NODES};
+    struct message_contacts *contacts = &message.nodes.contacts;
+    uint8_t value[MESSAGE_MAX];
+    uint64_t ticket;
+    contacts->count = dht_table_freshest(&dht->table, contacts->handles, UPKEEP_REMEMBERED_MAX);
+    upkeep->remembered = dht->table.count;
+    if (contacts->count == 0) {
+        return; /* Whom the last run remembered is better than nobody. */
+    }
+    int len = message_encode(port, &message, value, sizeof value);
+    must(len > 0);
+    struct slice key = slice_of(remembered_key, sizeof remembered_key - 1);
+    if (port->ops->store_put(port, key, slice_of(value, (size_t)len)) == ERR_OK) {
+        (void)core_commit(dht->core, &ticket);
+    }
+}

@@ -1,0 +1,267 @@
+/* node.c - the wiring of the modules, the dispatch of messages, and the entries. No logic lives
+ * here: who may call whom, and what reaches whom, is read off this file. */
+#include "node/node.h"
+
+#include <string.h>
+
+#include "node/base/must.h"
+#include "node/commands.h"
+
+static int wire_up(struct node *node);
+static void on_message(void *arg, const struct message_from *from, const struct message *message);
+static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us);
+static void on_lost(void *arg, uint32_t peer);
+static bool on_is_wanted(void *arg, const struct node_id *id, const struct port_addr *addr);
+static void on_news(void *arg, const struct message_broadcast *broadcast);
+static void on_joined(void *owner, int status, uint32_t took_us);
+
+#define SECOND UINT64_C(1000000)
+
+void node_config_default(struct node_config *config)
+{
+    *config = (struct node_config){
+        .guard = {.group_rate = 200,
+                  .group_burst = 400,
+                  .peer_rate = 100,
+                  .peer_burst = 200,
+                  .handshake_rate = 2000, /* About 40 % of a core at 0.2 ms each. */
+                  .handshake_burst = 4000,
+                  .groups_max = 64,
+                  .peers_max = 64},
+        .transport = {.network_id = UINT64_C(0x6d65736874776e31),
+                      .sessions_max = 64,
+                      .calls_max = 128,
+                      .session_idle_us = 60 * SECOND,
+                      .rekey_after_us = 120 * SECOND,
+                      .rekey_after_messages = UINT64_C(1) << 60},
+        .dht = {.k = 20,
+                .alpha = 3,
+                .group_bucket_max = 2,
+                .group_table_max = 3,
+                .group_result_max = 3,
+                .store_ack_min = 3,
+                .read_agree_min = 3,
+                .lookups_max = 8,
+                .path_cache = true,
+                .refresh_us = 600 * SECOND,
+                .join_spread_us = 600 * SECOND,
+                .republish_us = 3600 * SECOND,
+                .check_us = 300 * SECOND,
+                .records_max = 512,
+                .expiry_s = RECORD_EXPIRY_MAX_S},
+        .gossip = {.period_us = 30 * SECOND,
+                   .period_max_us = 480 * SECOND,
+                   .ttl = 3,
+                   .fanout = 8,
+                   .candidates_per_exchange = 3,
+                   .seen_max = 256},
+        .sends_max = 8,
+    };
+}
+
+int node_init(struct node *node, struct port *port, const struct node_config *config)
+{
+    *node = (struct node){.core = {.port = port}, .config = config};
+    arena_init(&node->core.arena, port);
+    timerq_init(&node->core.timers, port, &node->core.arena);
+    uint64_t seed;
+    port->ops->entropy(port, &seed, sizeof seed);
+    rng_seed(&node->core.rng, seed);
+    return wire_up(node);
+}
+
+int node_start(struct node *node)
+{
+    node->started_us = core_now(&node->core);
+    dht_start(&node->dht, node->config->bootstrap, node->config->bootstrap_count, on_joined, node);
+    gossip_start(&node->gossip);
+    timerq_settle(&node->core.timers);
+    return ERR_OK;
+}
+
+void node_on_datagram(struct node *node, int path, const struct port_addr *from, struct slice bytes)
+{
+    transport_on_datagram(&node->transport, path, from, bytes);
+    timerq_settle(&node->core.timers);
+}
+
+void node_expect(const struct node *node, struct slice bytes)
+{
+    transport_expect(&node->transport, bytes);
+}
+
+void node_on_path(struct node *node, int path, enum port_path_event event)
+{
+    /* Only the main path is in use; extra ones come with NAT traversal. */
+    must(path == PORT_MAIN_PATH);
+    (void)event;
+    timerq_settle(&node->core.timers);
+}
+
+void node_on_wake(struct node *node)
+{
+    timerq_fire_due(&node->core.timers);
+    timerq_settle(&node->core.timers);
+}
+
+void node_on_durable(struct node *node, uint64_t ticket, int status)
+{
+    dht_on_durable(&node->dht, ticket, status);
+    timerq_settle(&node->core.timers);
+}
+
+void node_on_work(struct node *node, struct port_work *work)
+{
+    (void)work;
+    timerq_settle(&node->core.timers);
+}
+
+void node_on_resolved(struct node *node, uint32_t ticket, int status, const struct port_addr *addr)
+{
+    (void)ticket;
+    (void)status;
+    (void)addr;
+    timerq_settle(&node->core.timers);
+}
+
+int node_submit(struct node *node, const struct node_command *command)
+{
+    must(command->number != 0);
+    int status = node->is_stopping ? ERR_STOPPED : node_command_start(node, command);
+    timerq_settle(&node->core.timers);
+    return status;
+}
+
+void node_observe(const struct node *node, struct node_view *view)
+{
+    *view = (struct node_view){
+        .id = node->identity.id,
+        .contacts = dht_contact_count(&node->dht),
+        .sessions = transport_session_count(&node->transport),
+        .records = dht_record_count(&node->dht),
+        .lookups = dht_lookup_count(&node->dht),
+        .counters = node->core.counters,
+        .arena_bytes = node->core.arena.chunk_bytes,
+        .is_joined = node->is_joined,
+    };
+    memcpy(view->used_bytes, node->core.arena.used_bytes, sizeof view->used_bytes);
+}
+
+void node_stop(struct node *node)
+{
+    node->is_stopping = true;
+    gossip_stop(&node->gossip);
+    dht_stop(&node->dht);
+    transport_stop(&node->transport);
+}
+
+const char *node_check(const struct node *node)
+{
+    const char *wrong = transport_check(&node->transport);
+    wrong = wrong != NULL ? wrong : dht_check(&node->dht);
+    return wrong != NULL ? wrong : gossip_check(&node->gossip);
+}
+
+static int wire_up(struct node *node)
+{
+    struct core *core = &node->core;
+    const struct node_config *config = node->config;
+    struct transport_hooks transport_hooks = {.arg = node,
+                                              .message = on_message,
+                                              .verified = on_verified,
+                                              .lost = on_lost,
+                                              .is_wanted = on_is_wanted};
+    struct gossip_hooks gossip_hooks = {.arg = node, .news = on_news};
+
+    int status = identity_init(&node->identity, core);
+    if (status == ERR_OK) {
+        status = guard_init(&node->guard, core, &config->guard);
+    }
+    if (status == ERR_OK) {
+        status = transport_init(&node->transport, core, &config->transport, &node->identity,
+                                &node->guard, &transport_hooks);
+    }
+    if (status == ERR_OK) {
+        status = dht_init(&node->dht, core, &config->dht, &node->identity, &node->transport);
+    }
+    if (status == ERR_OK) {
+        status = gossip_init(&node->gossip, core, &config->gossip, &node->identity,
+                             &node->transport, &node->dht, &gossip_hooks);
+    }
+    if (status == ERR_OK) {
+        status = node_commands_init(node);
+    }
+    return status;
+}
+
+/* The dispatch table: one row per request of wire/message.h. Replies end in their call. */
+static void on_message(void *arg, const struct message_from *from, const struct message *message)
+{
+    struct node *node = arg;
+    switch (message->kind) {
+    case MESSAGE_FIND_NODE:
+        dht_on_find_node(&node->dht, from, &message->find_node);
+        break;
+    case MESSAGE_FIND_VALUE:
+        dht_on_find_value(&node->dht, from, &message->find_value);
+        break;
+    case MESSAGE_STORE:
+        dht_on_store(&node->dht, from, &message->store);
+        break;
+    case MESSAGE_EXCHANGE:
+        gossip_on_exchange(&node->gossip, from, &message->exchange);
+        break;
+    case MESSAGE_BROADCAST:
+        gossip_on_broadcast(&node->gossip, from, &message->broadcast);
+        break;
+    case MESSAGE_APP:
+        node_on_app(node, from, &message->app);
+        break;
+    default:
+        count(&node->core.counters, COUNT_MALFORMED); /* A reply without its call. */
+        break;
+    }
+}
+
+static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us)
+{
+    struct node *node = arg;
+    uint32_t contacts = dht_contact_count(&node->dht);
+    dht_on_verified(&node->dht, peer, rtt_us);
+    if (dht_contact_count(&node->dht) != contacts) {
+        gossip_on_change(&node->gossip);
+    }
+}
+
+static void on_lost(void *arg, uint32_t peer)
+{
+    struct node *node = arg;
+    uint32_t contacts = dht_contact_count(&node->dht);
+    dht_on_lost(&node->dht, peer);
+    if (dht_contact_count(&node->dht) != contacts) {
+        gossip_on_change(&node->gossip);
+    }
+}
+
+static bool on_is_wanted(void *arg, const struct node_id *id, const struct port_addr *addr)
+{
+    struct node *node = arg;
+    return dht_is_wanted(&node->dht, id, addr);
+}
+
+static void on_news(void *arg, const struct message_broadcast *broadcast)
+{
+    struct node *node = arg;
+    node_deliver(node, &(struct port_event){.kind = NODE_NEWS,
+                                            .count = {broadcast->hops, broadcast->number},
+                                            .bytes = broadcast->payload,
+                                            .about = slice_of(broadcast->id, BROADCAST_ID_LEN)});
+}
+
+static void on_joined(void *owner, int status, uint32_t took_us)
+{
+    struct node *node = owner;
+    node->is_joined |= status == ERR_OK;
+    node_deliver(node, &(struct port_event){
+                           .kind = NODE_JOINED, .status = (int16_t)status, .took_us = took_us});
+}

@@ -1,0 +1,147 @@
+/* observe.c - what happened to nodes and operations, as metrics. */
+#include <string.h>
+
+#include "sim/run.h"
+
+#define SECOND_US 1e6
+
+static uint32_t group_of(const struct sim *sim, uint32_t node);
+static void observe_lookup(const struct sim *sim, const struct operation_end *end);
+static void observe_get(const struct sim *sim, const struct operation_end *end);
+static void observe_store(const struct sim *sim, const struct operation_end *end);
+static void observe_message(const struct sim *sim, const struct operation_end *end);
+static void observe_broadcast(const struct sim *sim, const struct operation_end *end);
+
+/* One value of an operation: it belongs to the moment at which the operation began. */
+static void value(const struct sim *sim, const struct operation_end *end, enum metric_id metric,
+                  double number)
+{
+    run_observe(sim, metric, end->start_us, group_of(sim, end->node), number);
+}
+
+void run_joined(void *arg, uint32_t node, uint64_t took_us)
+{
+    const struct sim *sim = arg;
+    run_observe(sim, METRIC_JOIN_LATENCY_S, world_now_us(sim->world), group_of(sim, node),
+                (double)took_us / SECOND_US);
+}
+
+void run_session(void *arg, uint32_t node, uint64_t start_us, uint64_t end_us,
+                 const char *end_reason)
+{
+    struct sim *sim = arg;
+    const struct host *host = world_host(sim->world, node);
+    memcpy(sim->public_keys[node], host->node->identity.public_key, CRYPTO_PUBLIC_LEN);
+    const struct sim_sink *sink = &sim->options.sink;
+    if (sink->session != NULL) {
+        sink->session(sink->arg, node, start_us, end_us, end_reason);
+    }
+}
+
+void run_ended(void *arg, const struct operation_end *end)
+{
+    static void (*const observers[])(const struct sim *sim, const struct operation_end *end) = {
+        [OPERATION_LOOKUP] = observe_lookup,       [OPERATION_GET] = observe_get,
+        [OPERATION_STORE] = observe_store,         [OPERATION_MESSAGE] = observe_message,
+        [OPERATION_BROADCAST] = observe_broadcast,
+    };
+    static const enum scenario_workload_type types[] = {
+        [OPERATION_LOOKUP] = SCENARIO_WORKLOAD_LOOKUP,
+        [OPERATION_GET] = SCENARIO_WORKLOAD_GET,
+        [OPERATION_STORE] = SCENARIO_WORKLOAD_STORE,
+        [OPERATION_MESSAGE] = SCENARIO_WORKLOAD_MESSAGE,
+        [OPERATION_BROADCAST] = SCENARIO_WORKLOAD_BROADCAST,
+    };
+    const struct sim *sim = arg;
+    observers[end->kind](sim, end);
+    const struct sim_sink *sink = &sim->options.sink;
+    if (sink->operation == NULL || !end->is_judged) {
+        return;
+    }
+    struct sim_operation operation = {.type = types[end->kind],
+                                      .start_us = end->start_us,
+                                      .node = end->node,
+                                      .group = group_of(sim, end->node),
+                                      .took_us = end->took_us,
+                                      .hops = end->hops,
+                                      .messages = end->messages,
+                                      .holders = end->holders,
+                                      .bytes = end->bytes,
+                                      .reach_ratio = end->reach_ratio,
+                                      .t50_us = end->t50_us,
+                                      .t99_us = end->t99_us,
+                                      .duplicate_ratio = end->duplicate_ratio,
+                                      .is_ok = end->is_ok,
+                                      .is_exact = end->is_exact};
+    sink->operation(sink->arg, &operation);
+}
+
+void run_violation(void *arg, uint32_t node, const char *what)
+{
+    struct sim *sim = arg;
+    sim->violations++;
+    const struct sim_sink *sink = &sim->options.sink;
+    if (sink->violation != NULL) {
+        sink->violation(sink->arg, world_now_us(sim->world), node, what);
+    }
+}
+
+static uint32_t group_of(const struct sim *sim, uint32_t node)
+{
+    return sim->population->members[node].group;
+}
+
+static void observe_lookup(const struct sim *sim, const struct operation_end *end)
+{
+    if (end->is_judged) {
+        value(sim, end, METRIC_LOOKUP_SUCCESS_RATIO, end->is_ok);
+    }
+    if (end->is_exact_judged) {
+        value(sim, end, METRIC_LOOKUP_EXACT_RATIO, end->is_exact);
+    }
+    if (end->is_ok) {
+        value(sim, end, METRIC_LOOKUP_LATENCY_S, (double)end->took_us / SECOND_US);
+        value(sim, end, METRIC_LOOKUP_HOPS, end->hops);
+        value(sim, end, METRIC_LOOKUP_MESSAGES, end->messages);
+    }
+}
+
+static void observe_get(const struct sim *sim, const struct operation_end *end)
+{
+    value(sim, end, METRIC_GET_LOST_RATIO, end->is_lost);
+    if (end->is_judged) {
+        value(sim, end, METRIC_GET_SUCCESS_RATIO, end->is_ok);
+    }
+    if (end->is_ok) {
+        value(sim, end, METRIC_GET_LATENCY_S, (double)end->took_us / SECOND_US);
+    }
+}
+
+static void observe_store(const struct sim *sim, const struct operation_end *end)
+{
+    value(sim, end, METRIC_STORE_SUCCESS_RATIO, end->is_ok);
+    value(sim, end, METRIC_STORE_HOLDERS, end->holders);
+}
+
+static void observe_message(const struct sim *sim, const struct operation_end *end)
+{
+    if (!end->is_judged) {
+        return;
+    }
+    value(sim, end, METRIC_MESSAGE_SUCCESS_RATIO, end->is_ok);
+    if (end->is_ok) {
+        value(sim, end, METRIC_MESSAGE_LATENCY_S, (double)end->took_us / SECOND_US);
+    }
+}
+
+static void observe_broadcast(const struct sim *sim, const struct operation_end *end)
+{
+    if (!end->is_judged) {
+        return;
+    }
+    value(sim, end, METRIC_BROADCAST_REACH_RATIO, end->reach_ratio);
+    value(sim, end, METRIC_BROADCAST_DUPLICATE_RATIO, end->duplicate_ratio);
+    if (end->t99_us > 0) {
+        value(sim, end, METRIC_BROADCAST_T99_S, (double)end->t99_us / SECOND_US);
+    }
+}

@@ -1,0 +1,32 @@
+/* relation.h - what one key demands of another, after both have been read.
+ *
+ * Each function belongs to a shape of descriptor.c and runs once per object of it. It complains
+ * about contradictions, loads the files the object names, and fills what follows from other keys.
+ * A value that did not read is 0 or NULL here and must not cause a second complaint.
+ *
+ *      parse_object -> finish_<shape> -> report, struct scenario
+ */
+#ifndef SIM_SCENARIO_RELATION_H
+#define SIM_SCENARIO_RELATION_H
+
+#include <cJSON.h>
+
+struct loader;
+struct scenario_group;
+
+void finish_dist(struct loader *loader, const cJSON *object, void *data);
+void finish_protocol(struct loader *loader, const cJSON *object, void *data);
+void finish_latency(struct loader *loader, const cJSON *object, void *data);
+void finish_group(struct loader *loader, const cJSON *object, void *data);
+void finish_churn(struct loader *loader, const cJSON *object, void *data);
+void finish_join(struct loader *loader, const cJSON *object, void *data);
+void finish_topology(struct loader *loader, const cJSON *object, void *data);
+void finish_workload(struct loader *loader, const cJSON *object, void *data);
+void finish_action(struct loader *loader, const cJSON *object, void *data);
+void finish_threshold(struct loader *loader, const cJSON *object, void *data);
+void finish_scenario(struct loader *loader, const cJSON *object, void *data);
+
+/* A group that names no region is spread like the latency model's weights (region.c). */
+void region_mix_default(struct loader *loader, struct scenario_group *group);
+
+#endif /* SIM_SCENARIO_RELATION_H */

@@ -1,0 +1,397 @@
+/* test_contract.c - what every host promises the node: one suite, each host. */
+#include <signal.h>
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "node/base/err.h"
+#include "tests/port/port_host.h"
+
+#define MS UINT64_C(1000)
+#define LIMIT (2000 * MS)
+
+static struct port_host *hosts;
+
+static void open_two(void)
+{
+    hosts = port_host_open(2);
+}
+
+static void close_all(void)
+{
+    port_host_close(hosts);
+}
+
+TestSuite(port, .init = open_two, .fini = close_all, .timeout = 60);
+
+static struct probe *probe(unsigned index)
+{
+    return port_host_probe(hosts, index);
+}
+
+/* --- clock ----------------------------------------------------------------------------------- */
+
+static void wake_in(struct probe *p, void *arg)
+{
+    p->port->ops->wake_at(p->port, p->port->now_us + *(uint64_t *)arg);
+}
+
+static bool has_woken(void *arg)
+{
+    return probe(0)->wake_count >= *(unsigned *)arg;
+}
+
+Test(port, a_wake_comes_once_and_not_early)
+{
+    uint64_t delay_us = 30 * MS;
+    uint64_t asked_us = probe(0)->port->now_us;
+    port_host_enter(hosts, 0, wake_in, &delay_us);
+    cr_assert(port_host_run(hosts, has_woken, &(unsigned){1}, LIMIT));
+    cr_assert_geq(probe(0)->wakes_us[0], asked_us + delay_us);
+    port_host_pass(hosts, 100 * MS);
+    cr_assert_eq(probe(0)->wake_count, 1);
+}
+
+Test(port, a_new_wake_replaces_the_old_one)
+{
+    port_host_enter(hosts, 0, wake_in, &(uint64_t){20 * MS});
+    port_host_enter(hosts, 0, wake_in, &(uint64_t){60 * MS});
+    uint64_t from_us = probe(0)->port->now_us;
+    cr_assert(port_host_run(hosts, has_woken, &(unsigned){1}, LIMIT));
+    cr_assert_geq(probe(0)->wakes_us[0], from_us + 60 * MS);
+    port_host_pass(hosts, 100 * MS);
+    cr_assert_eq(probe(0)->wake_count, 1);
+}
+
+static void wake_never(struct probe *p, void *arg)
+{
+    (void)arg;
+    p->port->ops->wake_at(p->port, PORT_NEVER);
+}
+
+Test(port, never_cancels_a_wake)
+{
+    port_host_enter(hosts, 0, wake_in, &(uint64_t){20 * MS});
+    port_host_enter(hosts, 0, wake_never, NULL);
+    port_host_pass(hosts, 100 * MS);
+    cr_assert_eq(probe(0)->wake_count, 0);
+}
+
+static void wake_in_the_past(struct probe *p, void *arg)
+{
+    (void)arg;
+    p->port->ops->wake_at(p->port, 0);
+}
+
+Test(port, a_wake_in_the_past_comes_soon_and_after_the_entry)
+{
+    port_host_enter(hosts, 0, wake_in_the_past, NULL);
+    cr_assert_eq(probe(0)->wake_count, 0);
+    cr_assert(port_host_run(hosts, has_woken, &(unsigned){1}, LIMIT));
+}
+
+static void wake_again(struct probe *p)
+{
+    if (p->wake_count < 5) {
+        p->port->ops->wake_at(p->port, p->port->now_us + 10 * MS);
+    }
+}
+
+Test(port, wakes_asked_for_inside_wakes_come_in_order)
+{
+    probe(0)->on_wake = wake_again;
+    port_host_enter(hosts, 0, wake_in, &(uint64_t){10 * MS});
+    cr_assert(port_host_run(hosts, has_woken, &(unsigned){5}, LIMIT));
+    for (unsigned i = 1; i < 5; i++) {
+        cr_assert_geq(probe(0)->wakes_us[i], probe(0)->wakes_us[i - 1] + 10 * MS);
+    }
+}
+
+/* --- datagrams ------------------------------------------------------------------------------- */
+
+struct shot {
+    struct port_addr to;
+    int path;
+    size_t len;
+    uint8_t fill;
+    int status;
+};
+
+static void shoot(struct probe *p, void *arg)
+{
+    struct shot *shot = arg;
+    uint8_t bytes[PORT_DATAGRAM_MAX + 1];
+    memset(bytes, shot->fill, sizeof bytes);
+    shot->status = p->port->ops->send(p->port, shot->path, &shot->to, slice_of(bytes, shot->len),
+                                      (struct port_send_flags){0});
+    memset(bytes, 0, sizeof bytes); /* Copied before return, or the receiver sees zeros. */
+}
+
+static bool has_received(void *arg)
+{
+    return probe(1)->datagram_count >= *(unsigned *)arg;
+}
+
+Test(port, a_datagram_arrives_whole_and_tells_its_sender)
+{
+    struct shot shot = {.to = probe(1)->port->local, .len = PORT_DATAGRAM_MAX, .fill = 7};
+    port_host_enter(hosts, 0, shoot, &shot);
+    cr_assert_eq(shot.status, ERR_OK);
+    cr_assert(port_host_run(hosts, has_received, &(unsigned){1}, LIMIT));
+    const struct probe_datagram *got = &probe(1)->datagrams[0];
+    cr_assert_eq(got->len, PORT_DATAGRAM_MAX);
+    cr_assert_eq(got->bytes[0], 7);
+    cr_assert_eq(got->bytes[PORT_DATAGRAM_MAX - 1], 7);
+    cr_assert_eq(got->path, PORT_MAIN_PATH);
+    cr_assert(port_addr_equal(&got->from, &probe(0)->port->local));
+}
+
+Test(port, boundaries_of_datagrams_are_kept)
+{
+    for (unsigned i = 1; i <= 10; i++) {
+        struct shot shot = {.to = probe(1)->port->local, .len = i, .fill = (uint8_t)i};
+        port_host_enter(hosts, 0, shoot, &shot);
+    }
+    cr_assert(port_host_run(hosts, has_received, &(unsigned){10}, LIMIT));
+    unsigned seen = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        const struct probe_datagram *got = &probe(1)->datagrams[i];
+        cr_assert_eq(got->len, got->bytes[0]);
+        seen |= 1u << got->len;
+    }
+    cr_assert_eq(seen, 0x7fe);
+}
+
+Test(port, too_long_a_datagram_is_refused)
+{
+    struct shot shot = {.to = probe(1)->port->local, .len = PORT_DATAGRAM_MAX + 1};
+    port_host_enter(hosts, 0, shoot, &shot);
+    cr_assert_eq(shot.status, ERR_TOO_LARGE);
+}
+
+Test(port, a_path_that_is_not_open_is_refused)
+{
+    struct shot shot = {.to = probe(1)->port->local, .len = 10, .path = 3};
+    port_host_enter(hosts, 0, shoot, &shot);
+    cr_assert_eq(shot.status, ERR_INVALID);
+}
+
+static void answer(struct probe *p)
+{
+    const struct probe_datagram *got = &p->datagrams[p->datagram_count - 1];
+    p->port->ops->send(p->port, got->path, &got->from, slice_of(got->bytes, got->len),
+                       (struct port_send_flags){0});
+}
+
+static bool first_has_received(void *arg)
+{
+    return probe(0)->datagram_count >= *(unsigned *)arg;
+}
+
+Test(port, an_answer_to_where_it_came_from_comes_back)
+{
+    probe(1)->on_datagram = answer;
+    struct shot shot = {.to = probe(1)->port->local, .len = 33, .fill = 9};
+    port_host_enter(hosts, 0, shoot, &shot);
+    cr_assert(port_host_run(hosts, first_has_received, &(unsigned){1}, LIMIT));
+    cr_assert_eq(probe(0)->datagrams[0].len, 33);
+    cr_assert(port_addr_equal(&probe(0)->datagrams[0].from, &probe(1)->port->local));
+}
+
+Test(port, nothing_sent_to_oneself_arrives_inside_the_entry)
+{
+    probe(0)->on_datagram = NULL;
+    struct shot shot = {.to = probe(0)->port->local, .len = 5};
+    port_host_enter(hosts, 0, shoot, &shot);
+    cr_assert(port_host_run(hosts, first_has_received, &(unsigned){1}, LIMIT));
+}
+
+static void open_path(struct probe *p, void *arg)
+{
+    *(int *)arg = p->port->ops->path_open(p->port, PORT_UDP, NULL, NULL);
+}
+
+static void close_path(struct probe *p, void *arg)
+{
+    p->port->ops->path_close(p->port, *(int *)arg);
+}
+
+Test(port, an_extra_path_has_its_own_address_and_ends_when_closed)
+{
+    int path = 0;
+    port_host_enter(hosts, 0, open_path, &path);
+    cr_assert_gt(path, 0);
+    probe(1)->on_datagram = answer;
+    struct shot shot = {.to = probe(1)->port->local, .len = 12, .path = path};
+    port_host_enter(hosts, 0, shoot, &shot);
+    cr_assert(port_host_run(hosts, first_has_received, &(unsigned){1}, LIMIT));
+    cr_assert_eq(probe(0)->datagrams[0].path, path);
+    cr_assert_not(port_addr_equal(&probe(1)->datagrams[0].from, &probe(0)->port->local));
+
+    port_host_enter(hosts, 0, shoot, &shot);
+    port_host_enter(hosts, 0, close_path, &path);
+    port_host_pass(hosts, 200 * MS);
+    cr_assert_eq(probe(0)->datagram_count, 1, "a closed path still receives");
+}
+
+/* --- entropy, names, events -------------------------------------------------------------------- */
+
+static void draw(struct probe *p, void *arg)
+{
+    p->port->ops->entropy(p->port, arg, 32);
+}
+
+Test(port, entropy_differs_between_draws_and_nodes)
+{
+    uint8_t drawn[3][32] = {{0}};
+    port_host_enter(hosts, 0, draw, drawn[0]);
+    port_host_enter(hosts, 0, draw, drawn[1]);
+    port_host_enter(hosts, 1, draw, drawn[2]);
+    cr_assert_neq(memcmp(drawn[0], drawn[1], 32), 0);
+    cr_assert_neq(memcmp(drawn[0], drawn[2], 32), 0);
+}
+
+static void resolve(struct probe *p, void *arg)
+{
+    p->port->ops->resolve(p->port, arg, 1);
+}
+
+static bool has_resolved(void *arg)
+{
+    return probe(0)->resolved_count >= *(unsigned *)arg;
+}
+
+Test(port, a_known_name_resolves_and_an_unknown_one_says_so)
+{
+    char name[64];
+    port_host_name(hosts, 1, name, sizeof name);
+    port_host_enter(hosts, 0, resolve, name);
+    cr_assert(port_host_run(hosts, has_resolved, &(unsigned){1}, LIMIT));
+    cr_assert_eq(probe(0)->resolved_status, ERR_OK);
+    cr_assert(port_addr_equal(&probe(0)->resolved_addr, &probe(1)->port->local));
+
+    port_host_enter(hosts, 0, resolve, "no-such-name.invalid");
+    cr_assert(port_host_run(hosts, has_resolved, &(unsigned){2}, LIMIT));
+    cr_assert_lt(probe(0)->resolved_status, 0);
+}
+
+static void deliver(struct probe *p, void *arg)
+{
+    uint16_t kind;
+    p->port->ops->deliver(p->port, &(struct port_event){.kind = 77});
+    *(unsigned *)arg = port_host_delivered(hosts, 0, &kind);
+}
+
+Test(port, events_reach_the_driver_after_the_entry)
+{
+    unsigned inside = 1;
+    uint16_t kind = 0;
+    port_host_enter(hosts, 0, deliver, &inside);
+    cr_assert_eq(inside, 0);
+    port_host_pass(hosts, 10 * MS);
+    cr_assert_eq(port_host_delivered(hosts, 0, &kind), 1);
+    cr_assert_eq(kind, 77);
+}
+
+struct job {
+    struct port_work work;
+    int runs;
+};
+
+static void run_job(struct port_work *work)
+{
+    container_of(work, struct job, work)->runs++;
+}
+
+static void start_job(struct probe *p, void *arg)
+{
+    cr_assert_eq(p->port->ops->work(p->port, &((struct job *)arg)->work), ERR_OK);
+}
+
+static bool has_worked(void *arg)
+{
+    return probe(0)->work_count >= *(unsigned *)arg;
+}
+
+Test(port, work_runs_once_and_is_reported_once)
+{
+    struct job job = {.work = {.run = run_job, .cost_us = 3000}};
+    port_host_enter(hosts, 0, start_job, &job);
+    cr_assert_eq(probe(0)->work_count, 0);
+    cr_assert(port_host_run(hosts, has_worked, &(unsigned){1}, LIMIT));
+    port_host_pass(hosts, 50 * MS);
+    cr_assert_eq(probe(0)->work_count, 1);
+    cr_assert_eq(probe(0)->work_last, &job.work);
+    cr_assert_eq(job.runs, 1);
+}
+
+/* --- memory and interning ---------------------------------------------------------------------- */
+
+static void take_all(struct probe *p, void *arg)
+{
+    size_t *total = arg;
+    for (;;) {
+        size_t given = 0;
+        uint8_t *chunk = p->port->ops->arena_more(p->port, 1000, &given);
+        if (chunk == NULL) {
+            return;
+        }
+        cr_assert_geq(given, 1000u);
+        cr_assert_eq((uintptr_t)chunk % 16, 0);
+        for (size_t i = 0; i < given; i++) {
+            cr_assert_eq(chunk[i], 0);
+        }
+        memset(chunk, 0xa5, given);
+        *total += given;
+    }
+}
+
+Test(port, memory_is_zeroed_aligned_and_ends_at_the_declared_maximum)
+{
+    size_t total = 0;
+    port_host_enter(hosts, 0, take_all, &total);
+    cr_assert_leq(total, (size_t)PORT_HOST_NODE_BYTES);
+    cr_assert_gt(total, (size_t)PORT_HOST_NODE_BYTES * 3 / 4 - sizeof(struct probe));
+    /* And again after a restart: what a node had is given back, and zeroed. */
+    size_t again = 0;
+    port_host_kill(hosts, 0);
+    port_host_start(hosts, 0);
+    port_host_enter(hosts, 0, take_all, &again);
+    cr_assert_eq(again, total);
+}
+
+static unsigned completions;
+
+static uint64_t complete(void *record)
+{
+    completions++;
+    ((uint8_t *)record)[PORT_INTERN_KEY] = 99;
+    return 4711;
+}
+
+static void intern(struct probe *p, void *arg)
+{
+    uint8_t key[PORT_INTERN_KEY] = {*(uint8_t *)arg};
+    uint32_t handle = p->port->ops->intern_get(p->port, key, complete);
+    cr_assert_neq(handle, (uint32_t)PORT_INTERN_NONE);
+    cr_assert_eq(handle, p->port->ops->intern_get(p->port, key, complete));
+    const uint8_t *record = p->port->intern->records + (size_t)handle * PORT_INTERN_RECORD;
+    cr_assert_eq(memcmp(record, key, sizeof key), 0);
+    cr_assert_eq(record[PORT_INTERN_KEY], 99);
+    cr_assert_eq(p->port->intern->prefixes[handle], 4711);
+    p->port->ops->intern_retain(p->port, handle);
+    for (int i = 0; i < 2; i++) {
+        p->port->ops->intern_release(p->port, handle);
+    }
+    cr_assert_eq(memcmp(record, key, sizeof key), 0); /* One reference is left. */
+}
+
+Test(port, equal_records_are_held_once_in_a_process)
+{
+    completions = 0;
+    port_host_enter(hosts, 0, intern, &(uint8_t){1});
+    port_host_enter(hosts, 1, intern, &(uint8_t){1});
+    cr_assert_eq(completions, 1);
+    port_host_enter(hosts, 1, intern, &(uint8_t){2});
+    cr_assert_eq(completions, 2);
+}
