@@ -26,8 +26,8 @@ void node_config_default(struct node_config *config)
                   .peer_burst = 200,
                   .handshake_rate = 2000, /* About 40 % of a core at 0.2 ms each. */
                   .handshake_burst = 4000,
-                  .groups_max = 64,
-                  .peers_max = 64},
+                  .groups_max = 16,
+                  .peers_max = 16},
         .transport = {.network_id = UINT64_C(0x6d65736874776e31),
                       .sessions_max = 64,
                       .calls_max = 128,
@@ -87,6 +87,7 @@ void node_on_datagram(struct node *node, int path, const struct port_addr *from,
 
 void node_expect(const struct node *node, struct slice bytes)
 {
+    __builtin_prefetch(node->core.timers.heap);
     transport_expect(&node->transport, bytes);
 }
 

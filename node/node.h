@@ -4,8 +4,9 @@
  *      module -> transport_call, transport_reply -> port send -> host
  *      node_submit(command) -> module ... -> port deliver(event)
  *
- * node_submit is the one door for every intent: shell, HTTP edge, scenario file, test. So a recorded
- * live day replays as a scenario. node.c wires the modules and holds no logic: read it first.
+ * node_submit is the one door for every intent: shell, HTTP edge, scenario file, test. So a
+ * recorded live day replays as a scenario. node.c wires the modules and holds no logic: read it
+ * first.
  */
 #ifndef NODE_NODE_H
 #define NODE_NODE_H
@@ -45,14 +46,16 @@ struct node_command {
 
 /* Kinds of port_event, and what count[0..3], bytes and about hold. */
 enum node_event_kind {
-    NODE_JOINED = 1, /* took_us; status ERR_UNREACHABLE when no bootstrap node answered (it retries). */
-    NODE_LOOKUP_DONE, /* messages, hops, found; bytes: uint32_t handles, closest first; about: id. */
+    NODE_JOINED =
+        1, /* took_us; status ERR_UNREACHABLE when no bootstrap node answered (it retries). */
+    NODE_LOOKUP_DONE, /* messages, hops, found; bytes: uint32_t handles, closest first; about: id.
+                       */
     NODE_GET_DONE,    /* messages, hops, age_s; bytes: the value; about: key. */
     NODE_PUT_DONE,    /* durable holders; about: key. PUBLISH and DELETE too. */
     NODE_SENT,        /* messages; about: id. */
     NODE_BROADCAST_SENT, /* about: broadcast id. */
-    NODE_MESSAGE,     /* bytes: payload; about: the sender's id. */
-    NODE_NEWS,        /* hops, origin's number; bytes: payload; about: broadcast id. */
+    NODE_MESSAGE,        /* bytes: payload; about: the sender's id. */
+    NODE_NEWS,           /* hops, origin's number; bytes: payload; about: broadcast id. */
 };
 
 /* Numbers out. */
@@ -90,7 +93,8 @@ struct node {
 /* Memory for the node is zeroed by the host. ERR_IO, ERR_FULL. */
 int node_init(struct node *node, struct port *port, const struct node_config *config);
 int node_start(struct node *node);
-void node_on_datagram(struct node *node, int path, const struct port_addr *from, struct slice bytes);
+void node_on_datagram(struct node *node, int path, const struct port_addr *from,
+                      struct slice bytes);
 /* A hint, not an entry: these bytes will arrive soon. Changes nothing; a host need not give it. */
 void node_expect(const struct node *node, struct slice bytes);
 void node_on_path(struct node *node, int path, enum port_path_event event);

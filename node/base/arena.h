@@ -3,8 +3,8 @@
  *      port_ops.arena_more -> struct arena -> arena_alloc -> tables of the modules, for good
  *                                          -> arena_take, arena_give_back -> pools
  *
- * Every allocation names its module, so that a run can print who uses what. Memory is zeroed. A node
- * that reaches its declared maximum gets NULL and answers by its table's when-full policy.
+ * Every allocation names its module, so that a run can print who uses what. Memory is zeroed. A
+ * node that reaches its declared maximum gets NULL and answers by its table's when-full policy.
  */
 #ifndef NODE_BASE_ARENA_H
 #define NODE_BASE_ARENA_H

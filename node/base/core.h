@@ -29,8 +29,7 @@ static inline uint64_t core_now(const struct core *core)
 static inline void core_trace(struct core *core, enum trace_kind kind, uint32_t subject, int64_t a,
                               int64_t b, int64_t c)
 {
-    struct port_trace event = {
-        .kind = (uint16_t)kind, .subject = subject, .value = {a, b, c}};
+    struct port_trace event = {.kind = (uint16_t)kind, .subject = subject, .value = {a, b, c}};
     core->port->ops->trace(core->port, &event);
 }
 

@@ -15,8 +15,7 @@
 /* Defined by the host that links the library: node/host, sim/host, or a test's main. */
 _Noreturn void must_failed(const char *file, int line, const char *condition);
 
-#define must(condition)                                                                            \
-    ((condition) ? (void)0 : must_failed(__FILE__, __LINE__, #condition))
+#define must(condition) ((condition) ? (void)0 : must_failed(__FILE__, __LINE__, #condition))
 
 #if defined(__SANITIZE_ADDRESS__)
 #define must_slow(condition) must(condition)

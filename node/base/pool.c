@@ -80,8 +80,7 @@ void pool_put(struct pool *pool, uint16_t index)
 static bool slab_take(struct pool *pool, struct pool_slab *slab)
 {
     *slab = (struct pool_slab){
-        .memory =
-            arena_take(pool->arena, pool->user, (size_t)pool->per_slab * pool->object_bytes),
+        .memory = arena_take(pool->arena, pool->user, (size_t)pool->per_slab * pool->object_bytes),
         .free = POOL_NONE,
         .fresh = pool->per_slab,
     };

@@ -2,8 +2,8 @@
  *
  * A slab is taken from the host when one of its objects is needed and given back when the last of
  * them is freed: what many nodes need only now and then (calls, lookups, handshakes) is shared by
- * all nodes of a process. An object keeps its address from pool_get to pool_put. An index names it in
- * 16 bits, so that it can travel (a session's) or be stored small; low indices are used first.
+ * all nodes of a process. An object keeps its address from pool_get to pool_put. An index names it
+ * in 16 bits, so that it can travel (a session's) or be stored small; low indices are used first.
  */
 #ifndef NODE_BASE_POOL_H
 #define NODE_BASE_POOL_H
@@ -34,7 +34,8 @@ struct pool {
     uint8_t user;        /* enum arena_user. */
 };
 
-/* `max` objects of `object_bytes` (at least 2), grown `per_slab` at a time. ERR_FULL without memory. */
+/* `max` objects of `object_bytes` (at least 2), grown `per_slab` at a time. ERR_FULL without
+ * memory. */
 int pool_init(struct pool *pool, struct arena *arena, enum arena_user user, uint32_t object_bytes,
               uint16_t per_slab, uint16_t max);
 

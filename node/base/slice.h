@@ -20,7 +20,7 @@ static inline struct slice slice_of(const void *data, size_t len)
 
 /* The object that embeds `member` at `pointer`. */
 #define container_of(pointer, type, member)                                                        \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #define array_len(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -61,7 +61,8 @@ void timerq_fire_due(struct timerq *timers)
     /* The host's request is spent, whether or not something is due yet. */
     timers->wake_us = PORT_NEVER;
 
-    /* What is started while firing waits for the next entry, even at zero delay: an entry is finite. */
+    /* What is started while firing waits for the next entry, even at zero delay: an entry is
+     * finite. */
     uint32_t order_end = timers->order_last;
     while (timers->count > 0) {
         struct timer *timer = timers->heap[0];
@@ -85,8 +86,7 @@ void timerq_settle(struct timerq *timers)
 static bool before(const struct timer *a, const struct timer *b)
 {
     /* Orders are compared by difference, so that the counter may wrap. */
-    return a->due_us < b->due_us ||
-           (a->due_us == b->due_us && (int32_t)(a->order - b->order) < 0);
+    return a->due_us < b->due_us || (a->due_us == b->due_us && (int32_t)(a->order - b->order) < 0);
 }
 
 static void put(struct timerq *timers, uint32_t place, struct timer *timer)

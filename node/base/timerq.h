@@ -48,8 +48,8 @@ static inline bool timer_is_running(const struct timer *timer)
 /* Fires everything due at port->now_us, in order, then asks for the next wake-up. */
 void timerq_fire_due(struct timerq *timers);
 
-/* At the end of an entry: ask the host for the earliest deadline if it moved forward. A deadline that
- * moved away is left to fire early and find nothing due: cheaper than cancelling. */
+/* At the end of an entry: ask the host for the earliest deadline if it moved forward. A deadline
+ * that moved away is left to fire early and find nothing due: cheaper than cancelling. */
 void timerq_settle(struct timerq *timers);
 
 #endif /* NODE_BASE_TIMERQ_H */

@@ -218,6 +218,21 @@ uint32_t dht_table_silent(const struct dht_table *table, uint32_t bucket, uint64
     return peer;
 }
 
+uint32_t dht_table_suspect(const struct dht_table *table)
+{
+    uint32_t suspects[DHT_CONTACTS_MAX];
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < DHT_BUCKETS; i++) {
+        const struct dht_bucket *bucket = table->buckets[i];
+        for (uint32_t j = 0; bucket != NULL && j < bucket->count; j++) {
+            if (bucket->losses[j] > 0) {
+                suspects[found++] = bucket->peers[j];
+            }
+        }
+    }
+    return found > 0 ? suspects[rng_below(&table->core->rng, found)] : PORT_INTERN_NONE;
+}
+
 uint32_t dht_table_depth(const struct dht_table *table)
 {
     uint32_t neighbours = 0;
@@ -357,13 +372,11 @@ static bool is_group_full(const struct dht_table *table, uint32_t index, uint32_
         uint32_t i = 31u - (uint32_t)__builtin_ctz(left);
         const struct dht_bucket *bucket = table->buckets[i];
         for (uint32_t j = 0; j < bucket->count; j++) {
-            const uint8_t *hit = memchr(bucket->group_tags + j, tag, bucket->count - j);
-            if (hit == NULL) {
-                break;
+            if (bucket->group_tags[j] != tag || (i == index && j == except)) {
+                continue;
             }
-            j = (uint32_t)(hit - bucket->group_tags);
             const struct contact *contact = contact_at(table->core->port, bucket->peers[j]);
-            if (contact_addr_group(&contact->addr) != group || (i == index && j == except)) {
+            if (contact_addr_group(&contact->addr) != group) {
                 continue;
             }
             in_table++;

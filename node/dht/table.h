@@ -91,6 +91,10 @@ uint32_t dht_table_freshest(const struct dht_table *table, uint32_t *peers, uint
  * PORT_INTERN_NONE. */
 uint32_t dht_table_silent(const struct dht_table *table, uint32_t bucket, uint64_t silent_us);
 
+/* One of the contacts that have failed since they were last heard of, chosen at random; else
+ * PORT_INTERN_NONE. */
+uint32_t dht_table_suspect(const struct dht_table *table);
+
 /* The bucket of the k-th nearest neighbour of our own: deeper ones are known to the last contact.
  */
 uint32_t dht_table_depth(const struct dht_table *table);

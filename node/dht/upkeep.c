@@ -8,7 +8,8 @@
 
 enum {
     TIME_SHIFT = 14,
-    CHECK_EVERY_US = 15000000, /* Four pings a minute at most. */
+    CHECK_EVERY_US = 15000000,  /* Four pings a minute at most, */
+    SUSPECT_EVERY_US = 5000000, /* and three times as many while contacts fail. */
     RETRY_FIRST_US = 1000000,
     RETRY_DOUBLINGS_MAX = 6,  /* Up to a minute. */
     LOOKUP_RETRY_US = 100000, /* When all lookups are taken. */
@@ -348,7 +349,9 @@ static void on_check(struct timer *timer)
 {
     struct dht *dht = container_of(timer, struct dht, upkeep.check);
     struct dht_upkeep *upkeep = &dht->upkeep;
-    timer_start(&dht->core->timers, timer, jittered(dht, CHECK_EVERY_US, 10), on_check);
+    uint32_t suspect = dht_table_suspect(&dht->table);
+    uint64_t delay_us = suspect != PORT_INTERN_NONE ? SUSPECT_EVERY_US : CHECK_EVERY_US;
+    timer_start(&dht->core->timers, timer, jittered(dht, delay_us, 10), on_check);
     if (dht->table.count == 0 && upkeep->stage >= JOIN_SPREAD) {
         upkeep->stage = JOIN_CALLING; /* Everybody is gone: start again. */
         timer_stop(&dht->core->timers, &upkeep->refresh);
@@ -359,6 +362,9 @@ static void on_check(struct timer *timer)
     if (dht->table.count >= 2 * upkeep->remembered) {
         remember(dht);
     }
+    if (suspect != PORT_INTERN_NONE && !upkeep->is_checking) {
+        ping(dht, suspect); /* A second silence settles it. */
+    }
     for (uint32_t i = 0; i < DHT_BUCKETS && !upkeep->is_checking; i++) {
         uint32_t bucket = upkeep->check_next;
         upkeep->check_next = (uint8_t)((bucket + 1) % DHT_BUCKETS);
@@ -368,9 +374,8 @@ static void on_check(struct timer *timer)
 
 static void ping(struct dht *dht, uint32_t peer)
 {
-    struct message request = {.kind = MESSAGE_PING, .ping = {.nonce = rng_next(&dht->core->rng)}};
     struct call_options options = {.done = on_pinged, .owner = dht};
-    dht->upkeep.is_checking = transport_call(dht->transport, peer, &request, &options) >= 0;
+    dht->upkeep.is_checking = transport_ping(dht->transport, peer, &options) >= 0;
 }
 
 static void on_pinged(void *owner, const struct call_result *result)

@@ -3,7 +3,7 @@
  *      start -> remembered contacts, bootstrap addresses -> FIND_NODE(self) -> self lookup
  *            -> the three farthest buckets at once -> the others, spread over join_spread_us
  *      refresh timer -> a random id of the next bucket, or our own -> node lookup
- *      check timer   -> the contact silent for longest in the next bucket -> ping
+ *      check timer   -> one that has failed once, or the most silent of the next bucket -> ping
  *
  * Bounded: one refresh and one check at a time. A join that reaches nobody is tried again with
  * capped exponential back-off and jitter, for ever; so is a node whose table ran empty.

@@ -97,8 +97,8 @@ enum {
  * Must depend on the key bytes alone. */
 typedef uint64_t (*port_intern_fn)(void *record);
 
-/* The interned records of this process. Both arrays never move. Handles are never ordered, hashed or
- * sent: they differ between runs of different hosts. */
+/* The interned records of this process. Both arrays never move. Handles are never ordered, hashed
+ * or sent: they differ between runs of different hosts. */
 struct port_intern {
     const uint8_t *records; /* PORT_INTERN_RECORD bytes each, handle 0 unused. */
     const uint64_t *prefixes;
@@ -117,8 +117,9 @@ struct port_ops {
     int (*path_open)(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
                      const struct port_addr *remote);
     void (*path_close)(struct port *port, int path);
-    /* Hand one datagram of at most PORT_DATAGRAM_MAX bytes to the network and forget it. Loss is not
-     * an error. ERR_AGAIN: the local queue is full. ERR_TOO_LARGE. ERR_INVALID: no such path. */
+    /* Hand one datagram of at most PORT_DATAGRAM_MAX bytes to the network and forget it. Loss is
+     * not an error. ERR_AGAIN: the local queue is full. ERR_TOO_LARGE. ERR_INVALID: no such path.
+     */
     int (*send)(struct port *port, int path, const struct port_addr *to, struct slice bytes,
                 struct port_send_flags flags);
     /* Name to addresses; the answer comes by node_on_resolved() with the same ticket. */
@@ -139,11 +140,14 @@ struct port_ops {
     /* Immutable records that many nodes of a process hold alike. get returns a handle with one
      * reference; it never fails (exhaustion ends the run). */
     uint32_t (*intern_get)(struct port *port, const void *key, port_intern_fn complete);
+    /* A hint: the `count` keys at `keys` will be asked for next. NULL on a host without use for it.
+     */
+    void (*intern_expect)(struct port *port, const void *keys, size_t count);
     void (*intern_retain)(struct port *port, uint32_t handle);
     void (*intern_release)(struct port *port, uint32_t handle);
 
-    /* Memory: at least `bytes` zeroed bytes, aligned to 16, owned by the node until it ends; the size
-     * given is stored in *given. NULL when the node's declared maximum is reached. */
+    /* Memory: at least `bytes` zeroed bytes, aligned to 16, owned by the node until it ends; the
+     * size given is stored in *given. NULL when the node's declared maximum is reached. */
     void *(*arena_more)(struct port *port, size_t bytes, size_t *given);
     /* Gives back what arena_more returned. */
     void (*arena_less)(struct port *port, void *memory);
@@ -163,8 +167,8 @@ struct port {
     const struct port_ops *ops;
     const struct port_crypto *crypto;
     const struct port_intern *intern;
-    uint64_t now_us;  /* Monotonic, frozen for the length of one entry. */
-    uint64_t wall_us; /* Unix time; may jump. For record expiry only. */
+    uint64_t now_us;   /* Monotonic, frozen for the length of one entry. */
+    uint64_t wall_us;  /* Unix time; may jump. For record expiry only. */
     uint64_t spent_ns; /* Cost of this entry, added by port_crypto calls, charged by sim/host. */
     struct port_addr local; /* The main path's own address as the host knows it. */
 };

@@ -13,13 +13,32 @@ void contact_id(struct node_id *id, const uint8_t key[CRYPTO_PUBLIC_LEN])
                 slice_of(NULL, 0));
 }
 
+void contact_key(uint8_t record_key[PORT_INTERN_KEY], const uint8_t key[CRYPTO_PUBLIC_LEN],
+                 const struct port_addr *addr)
+{
+    memcpy(record_key, key, CRYPTO_PUBLIC_LEN);
+    memcpy(record_key + CRYPTO_PUBLIC_LEN, addr, sizeof *addr);
+    memset(record_key + CRYPTO_PUBLIC_LEN + sizeof *addr, 0,
+           PORT_INTERN_KEY - CRYPTO_PUBLIC_LEN - sizeof *addr);
+}
+
 uint32_t contact_intern(struct port *port, const uint8_t key[CRYPTO_PUBLIC_LEN],
                         const struct port_addr *addr)
 {
-    uint8_t record_key[PORT_INTERN_KEY] = {0};
-    memcpy(record_key, key, CRYPTO_PUBLIC_LEN);
-    memcpy(record_key + CRYPTO_PUBLIC_LEN, addr, sizeof *addr);
+    uint8_t record_key[PORT_INTERN_KEY];
+    contact_key(record_key, key, addr);
     return port->ops->intern_get(port, record_key, complete);
+}
+
+void contact_intern_all(struct port *port, const uint8_t (*record_keys)[PORT_INTERN_KEY],
+                        uint32_t count, uint32_t *handles)
+{
+    if (port->ops->intern_expect != NULL) {
+        port->ops->intern_expect(port, record_keys, count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        handles[i] = port->ops->intern_get(port, record_keys[i], complete);
+    }
 }
 
 int node_id_closer(const struct node_id *a, const struct node_id *b, const struct node_id *target)

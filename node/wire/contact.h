@@ -38,6 +38,12 @@ void contact_id(struct node_id *id, const uint8_t key[CRYPTO_PUBLIC_LEN]);
 uint32_t contact_intern(struct port *port, const uint8_t key[CRYPTO_PUBLIC_LEN],
                         const struct port_addr *addr);
 
+/* The same for many: their interning keys, written by contact_key, one after the other. */
+void contact_key(uint8_t record_key[PORT_INTERN_KEY], const uint8_t key[CRYPTO_PUBLIC_LEN],
+                 const struct port_addr *addr);
+void contact_intern_all(struct port *port, const uint8_t (*record_keys)[PORT_INTERN_KEY],
+                        uint32_t count, uint32_t *handles);
+
 static inline const struct contact *contact_at(const struct port *port, uint32_t handle)
 {
     return (const struct contact *)(const void *)(port->intern->records +

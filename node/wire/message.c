@@ -54,6 +54,12 @@ static bool read_boolean(struct reader *reader)
 static void write_contacts(const struct port *port, struct writer *writer,
                            const struct message_contacts *contacts)
 {
+    for (uint32_t i = 0; i < contacts->count; i++) {
+        /* Scattered over all contacts of the process: let them come all at once. */
+        const struct contact *contact = contact_at(port, contacts->handles[i]);
+        __builtin_prefetch(contact);
+        __builtin_prefetch(&contact->reserved_tail);
+    }
     uint8_t *count = writer->next;
     write_u8(writer, 0);
     for (uint32_t i = 0; i < contacts->count && !writer->bad; i++) {
@@ -72,17 +78,21 @@ static void write_contacts(const struct port *port, struct writer *writer,
 static void read_contacts(struct port *port, struct reader *reader,
                           struct message_contacts *contacts)
 {
+    uint8_t keys[MESSAGE_CONTACTS_MAX][PORT_INTERN_KEY];
     uint8_t listed = read_u8(reader);
     reader->bad |= listed > MESSAGE_CONTACTS_MAX;
-    contacts->count = 0;
-    for (uint32_t i = 0; i < listed && !reader->bad; i++) {
+    uint32_t read = 0;
+    for (; read < listed && !reader->bad; read++) {
         const uint8_t *key = read_bytes(reader, CRYPTO_PUBLIC_LEN);
         struct port_addr addr;
         read_addr(reader, &addr);
         if (!reader->bad) {
-            contacts->handles[contacts->count++] = contact_intern(port, key, &addr);
+            contact_key(keys[read], key, &addr);
         }
     }
+    contacts->count = reader->bad ? 0 : read;
+    contact_intern_all(port, (const uint8_t(*)[PORT_INTERN_KEY])keys, contacts->count,
+                       contacts->handles);
 }
 
 static void release_contacts(struct port *port, struct message_contacts *contacts)

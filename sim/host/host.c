@@ -8,7 +8,8 @@
 #include "sim/host/world.h"
 
 enum {
-    /* Events of the open slot to look ahead: far enough for a line to arrive, near enough to stay. */
+    /* Events of the open slot to look ahead: far enough for a line to arrive, near enough to stay.
+     */
     AHEAD_HOST = 6,
     AHEAD_NODE = 4,
     AHEAD_SESSION = 2,
@@ -31,6 +32,7 @@ static const struct port_ops simulated_ops = {
     .store_scan = host_store_scan,
     .store_commit = host_store_commit,
     .intern_get = host_intern_get,
+    .intern_expect = host_intern_expect,
     .intern_retain = host_intern_keep,
     .intern_release = host_intern_keep,
     .arena_more = host_arena_more,
@@ -71,8 +73,7 @@ void world_close(struct world *world)
     free(world->deliveries.items);
     free(world->deliveries.text);
     free(world->errands);
-    free(world->group_first);
-    free(world->group_count);
+    free(world->groups);
     free(world->hosts);
     free(world);
 }
@@ -278,10 +279,8 @@ static void deliver(struct world *world, struct host *host, const struct event *
 {
     struct slice bytes = slice_of(packet->bytes, packet->len);
     record(world, host, event, kind, bytes);
-    struct port_addr from;
-    host_addr_of(&world->hosts[packet->source], packet->from_path, &from);
     host_entry_begin(host);
-    node_on_datagram(host->node, packet->to_path, &from, bytes);
+    node_on_datagram(host->node, packet->to_path, &packet->from, bytes);
     host_entry_end(host);
 }
 
@@ -372,8 +371,9 @@ static void fetch(const void *memory, size_t bytes)
     }
 }
 
-/* Three steps ahead of the run, each with what the one before has brought: the host and the packet's
- * head; the node's head and the packet's body; what the node itself knows the packet will touch. */
+/* Three steps ahead of the run, each with what the one before has brought: the host and the
+ * packet's head; the node's head and the packet's body; what the node itself knows the packet will
+ * touch. */
 static void prefetch(struct world *world)
 {
     const struct event *ahead = queue_ahead(world->queue, AHEAD_HOST);

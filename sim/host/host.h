@@ -1,9 +1,9 @@
 /* host.h - the seam, simulated: a world of hosts, each with one node on it.
  *
- * A world owns the event queue, the packets in flight, the interned contacts and an array of hosts. A
- * host owns what is its node's alone: port, access link, disk, memory chunks, dice, digest. Hosts touch
- * each other only through events that take at least a millisecond; that is what lets the engine be
- * split over cores later without changing a result.
+ * A world owns the event queue, the packets in flight, the interned contacts and an array of hosts.
+ * A host owns what is its node's alone: port, access link, disk, memory chunks, dice, digest. Hosts
+ * touch each other only through events that take at least a millisecond; that is what lets the
+ * engine be split over cores later without changing a result.
  *
  *      node -> port_ops (host_net.c, host_store.c, ...) -> queue
  *      host_run_until: queue -> event -> entry of one node -> deliveries to hooks.delivered
@@ -21,9 +21,9 @@
 #include "sim/net/net.h"
 
 enum {
-    HOST_PORT = 8468,         /* UDP port of every main path, as the live node's default. */
-    HOST_PATHS_MAX = 8,       /* Extra paths of one host. */
-    HOST_GROUP_NODES_MAX = 254, /* Hosts in one /24. */
+    HOST_PORT = 8468,                /* UDP port of every main path, as the live node's default. */
+    HOST_PATHS_MAX = 8,              /* Extra paths of one host. */
+    HOST_GROUP_NODES_MAX = 254,      /* Hosts in one /24. */
     HOST_BACKLOG_BYTES_MAX = 212992, /* Socket buffer: Linux's net.core.rmem_default. */
 };
 
@@ -60,7 +60,7 @@ struct world_options {
     const struct port_crypto *crypto;
     const struct net_config *net; /* Borrowed for the life of the world. */
     uint32_t hosts_max;
-    uint32_t contacts_max; /* Interned contacts; 0 = four for each host. */
+    uint32_t contacts_max;   /* Interned contacts; 0 = four for each host. */
     uint32_t node_bytes_max; /* A node's declared maximum of memory. */
     struct world_hooks hooks;
 };
@@ -78,16 +78,16 @@ struct host {
     struct world *world;
     struct node *node; /* NULL while down. */
     struct net_link link;
-    uint64_t wake_us; /* The node's one pending wake-up. */
+    uint64_t wake_us;     /* The node's one pending wake-up. */
     uint64_t cpu_free_ns; /* Until when the simulated processor is busy. */
     uint64_t digest;
     struct rng entropy;
-    struct host_disk *disk;   /* Survives a crash. */
+    struct host_disk *disk;    /* Survives a crash. */
     struct host_chunk *chunks; /* The node's memory; dropped by a crash. */
     uint32_t chunk_bytes;
     uint32_t index;
-    uint32_t sequence; /* Of the events this host causes. */
-    uint32_t incarnation; /* Starts so far. */
+    uint32_t sequence;      /* Of the events this host causes. */
+    uint32_t incarnation;   /* Starts so far. */
     uint32_t backlog_first; /* Datagrams that wait for the processor: packet + 1, 0 none. */
     uint32_t backlog_last;
     uint32_t backlog_bytes;
@@ -106,9 +106,9 @@ uint64_t world_seed(const struct world *world);
 const struct host_counts *world_counts(const struct world *world);
 size_t world_queue_len(const struct world *world);
 
-/* Runs every event before time_us, then sets the clock to it. Stops early, at the event it is about to
- * run, once `events_max` events have run in all (0 = no limit) or *stop is set. Returns true when
- * time_us was reached. */
+/* Runs every event before time_us, then sets the clock to it. Stops early, at the event it is about
+ * to run, once `events_max` events have run in all (0 = no limit) or *stop is set. Returns true
+ * when time_us was reached. */
 bool world_run_until(struct world *world, uint64_t time_us, uint64_t events_max,
                      const volatile int *stop);
 

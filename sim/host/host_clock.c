@@ -1,4 +1,5 @@
-/* host_clock.c - one pending wake-up per node; older ones are recognised by their time and skipped. */
+/* host_clock.c - one pending wake-up per node; older ones are recognised by their time and skipped.
+ */
 #include "sim/host/world.h"
 
 void host_wake_at(struct port *port, uint64_t due_us)

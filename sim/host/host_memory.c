@@ -12,11 +12,14 @@ enum {
     CHUNK_HEADER = 32,
     CHUNK_SLAB_BYTES = 2 << 20, /* One huge page. */
     INTERN_SLOTS_FIRST = 1 << 12,
+    ADDR_TAIL = 42, /* The last octets of the address and the port, in an interning key. */
 };
 _Static_assert(sizeof(struct host_chunk) <= CHUNK_HEADER, "the header fits before the bytes");
 
 static struct host_chunk *chunk_new(struct world *world, size_t size);
-static uint32_t intern_slot(const struct intern *intern, const void *key);
+static uint8_t *record_at(const struct intern *intern, uint32_t handle);
+static uint64_t intern_hash(const void *key);
+static uint32_t intern_slot(const struct intern *intern, const void *key, uint64_t hash);
 static void intern_grow(struct intern *intern);
 
 void *world_memory(size_t bytes, bool is_huge)
@@ -156,20 +159,41 @@ void intern_close(struct intern *intern)
 uint32_t host_intern_get(struct port *port, const void *key, port_intern_fn complete)
 {
     struct intern *intern = &host_of(port)->world->intern;
-    uint32_t slot = intern_slot(intern, key);
-    if (intern->slots[slot] != 0) {
-        return intern->slots[slot];
+    uint64_t hash = intern_hash(key);
+    uint32_t slot = intern_slot(intern, key, hash);
+    if (intern->slots[slot].handle != 0) {
+        return intern->slots[slot].handle;
     }
     must(intern->count < intern->max); /* Exhaustion ends the run; it is no node's error. */
     uint32_t handle = intern->count++;
-    uint8_t *record = intern->records + (size_t)handle * PORT_INTERN_RECORD;
+    uint8_t *record = record_at(intern, handle);
     memcpy(record, key, PORT_INTERN_KEY);
     intern->prefixes[handle] = complete(record);
-    intern->slots[slot] = handle;
+    intern->slots[slot] = (struct intern_slot){.handle = handle, .tag = (uint32_t)(hash >> 32)};
     if (intern->count > intern->slot_mask / 2) {
         intern_grow(intern);
     }
     return handle;
+}
+
+/* First all slots, then all records they name: two rounds of waiting instead of two for each key.
+ */
+void host_intern_expect(struct port *port, const void *keys, size_t count)
+{
+    const struct intern *intern = &host_of(port)->world->intern;
+    const uint8_t *key = keys;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t hash = intern_hash(key + i * PORT_INTERN_KEY);
+        __builtin_prefetch(&intern->slots[(uint32_t)hash & intern->slot_mask]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint64_t hash = intern_hash(key + i * PORT_INTERN_KEY);
+        uint32_t handle = intern->slots[(uint32_t)hash & intern->slot_mask].handle;
+        const uint8_t *record = record_at(intern, handle);
+        __builtin_prefetch(record);
+        __builtin_prefetch(record + PORT_INTERN_RECORD - 1);
+        __builtin_prefetch(&intern->prefixes[handle]);
+    }
 }
 
 void host_intern_keep(struct port *port, uint32_t handle)
@@ -181,19 +205,30 @@ size_t world_intern_bytes(const struct world *world)
 {
     const struct intern *intern = &world->intern;
     return (size_t)intern->count * (PORT_INTERN_RECORD + sizeof(uint64_t)) +
-           ((size_t)intern->slot_mask + 1) * sizeof(uint32_t);
+           ((size_t)intern->slot_mask + 1) * sizeof(struct intern_slot);
 }
 
-static uint32_t intern_slot(const struct intern *intern, const void *key)
+static uint8_t *record_at(const struct intern *intern, uint32_t handle)
+{
+    return intern->records + (size_t)handle * PORT_INTERN_RECORD;
+}
+
+static uint64_t intern_hash(const void *key)
 {
     /* Public keys are uniform; the address tells apart two contacts of one key. */
     uint64_t words[2];
     memcpy(&words[0], key, sizeof words[0]);
-    memcpy(&words[1], (const uint8_t *)key + 44, sizeof words[1]);
-    uint32_t slot = (uint32_t)rng_mix(words[0] ^ words[1]) & intern->slot_mask;
-    while (intern->slots[slot] != 0 &&
-           memcmp(intern->records + (size_t)intern->slots[slot] * PORT_INTERN_RECORD, key,
-                  PORT_INTERN_KEY) != 0) {
+    memcpy(&words[1], (const uint8_t *)key + ADDR_TAIL, sizeof words[1]);
+    return rng_mix(words[0] ^ words[1]);
+}
+
+static uint32_t intern_slot(const struct intern *intern, const void *key, uint64_t hash)
+{
+    uint32_t slot = (uint32_t)hash & intern->slot_mask;
+    uint32_t tag = (uint32_t)(hash >> 32);
+    while (intern->slots[slot].handle != 0 &&
+           (intern->slots[slot].tag != tag ||
+            memcmp(record_at(intern, intern->slots[slot].handle), key, PORT_INTERN_KEY) != 0)) {
         slot = (slot + 1) & intern->slot_mask;
     }
     return slot;
@@ -206,7 +241,9 @@ static void intern_grow(struct intern *intern)
     intern->slots = calloc((size_t)intern->slot_mask + 1, sizeof *intern->slots);
     must(intern->slots != NULL);
     for (uint32_t handle = 1; handle < intern->count; handle++) {
-        const uint8_t *record = intern->records + (size_t)handle * PORT_INTERN_RECORD;
-        intern->slots[intern_slot(intern, record)] = handle;
+        const uint8_t *record = record_at(intern, handle);
+        uint64_t hash = intern_hash(record);
+        intern->slots[intern_slot(intern, record, hash)] =
+            (struct intern_slot){.handle = handle, .tag = (uint32_t)(hash >> 32)};
     }
 }

@@ -1,4 +1,5 @@
-/* host_net.c - datagrams: copied into a pooled packet, sent through the network model, delivered. */
+/* host_net.c - datagrams: copied into a pooled packet, sent through the network model, delivered.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,20 +79,20 @@ uint32_t world_add_host(struct world *world, uint32_t group24)
     must(world->host_count < world->options.hosts_max);
     if (group24 >= world->group_cap) {
         uint32_t cap = group24 * 2 + 64;
-        world->group_first = realloc(world->group_first, cap * sizeof(uint32_t));
-        world->group_count = realloc(world->group_count, cap * sizeof(uint32_t));
-        must(world->group_first != NULL && world->group_count != NULL);
-        memset(world->group_count + world->group_cap, 0,
-               (cap - world->group_cap) * sizeof(uint32_t));
+        world->groups = realloc(world->groups, cap * sizeof *world->groups);
+        must(world->groups != NULL);
+        memset(world->groups + world->group_cap, 0,
+               (cap - world->group_cap) * sizeof *world->groups);
         world->group_cap = cap;
     }
+    struct addr_group *group = &world->groups[group24];
     uint32_t index = world->host_count++;
-    uint32_t member = world->group_count[group24]++;
+    uint32_t member = group->count++;
     if (member == 0) {
-        world->group_first[group24] = index;
+        group->first = index;
     }
     /* Members of a group are added one after the other, so that an address finds its host. */
-    must(member < HOST_GROUP_NODES_MAX && world->group_first[group24] + member == index);
+    must(member < HOST_GROUP_NODES_MAX && group->first + member == index);
 
     struct host *host = &world->hosts[index];
     struct port_addr *addr = &host->port.local;
@@ -115,13 +116,14 @@ struct host *world_find(struct world *world, const struct port_addr *addr)
     if (memcmp(addr->ip, v4_prefix, sizeof v4_prefix) != 0) {
         return NULL;
     }
-    uint32_t network = ((uint32_t)addr->ip[12] << 16) | ((uint32_t)addr->ip[13] << 8) | addr->ip[14];
+    uint32_t network =
+        ((uint32_t)addr->ip[12] << 16) | ((uint32_t)addr->ip[13] << 8) | addr->ip[14];
     uint32_t group = network - ((uint32_t)HOST_NET_FIRST << 16);
     uint32_t member = addr->ip[15] - 1u;
-    if (group >= world->group_cap || member >= world->group_count[group]) {
+    if (group >= world->group_cap || member >= world->groups[group].count) {
         return NULL;
     }
-    return &world->hosts[world->group_first[group] + member];
+    return &world->hosts[world->groups[group].first + member];
 }
 
 int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
@@ -151,8 +153,8 @@ void host_path_close(struct port *port, int path)
 
 static bool path_is_open(const struct host *host, int path)
 {
-    return path == PORT_MAIN_PATH || (path > 0 && path <= HOST_PATHS_MAX &&
-                                      (host->paths_open & (1u << (path - 1))) != 0);
+    return path == PORT_MAIN_PATH ||
+           (path > 0 && path <= HOST_PATHS_MAX && (host->paths_open & (1u << (path - 1))) != 0);
 }
 
 int host_send(struct port *port, int path, const struct port_addr *to, struct slice bytes,
@@ -188,7 +190,7 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
     uint32_t index = packet_get(world, bytes.len, &packet);
     packet->source = host->index;
     packet->len = (uint16_t)bytes.len;
-    packet->from_path = (uint8_t)path;
+    host_addr_of(host, (uint8_t)path, &packet->from);
     packet->to_path = (uint8_t)to_path;
     packet->is_received = false;
     memcpy(packet->bytes, bytes.data, bytes.len);
@@ -281,8 +283,8 @@ int host_resolve(struct port *port, const char *name, uint32_t ticket)
 {
     /* Names of the simulated world: "node-INDEX". */
     struct host *host = host_of(port);
-    struct errand errand = {.ticket = ticket, .incarnation = host->incarnation,
-                            .status = ERR_MISSING};
+    struct errand errand = {
+        .ticket = ticket, .incarnation = host->incarnation, .status = ERR_MISSING};
     char *end = NULL;
     if (strncmp(name, "node-", 5) == 0) {
         unsigned long index = strtoul(name + 5, &end, 10);
@@ -308,7 +310,7 @@ static uint32_t packet_get(struct world *world, size_t len, struct packet **pack
             class->slabs = realloc(class->slabs, (class->slab_count + 1) * sizeof *class->slabs);
             must(class->slabs != NULL);
             class->slabs[class->slab_count++] =
-                world_memory((size_t)class->packet_bytes << PACKET_SLAB_BITS, false);
+                world_memory((size_t) class->packet_bytes << PACKET_SLAB_BITS, false);
         }
         number = class->made++;
     }

@@ -1,8 +1,9 @@
 /* host_store.c - a node's disk: ordered keys, and an undo log of what is not durable yet.
  *
  * The view a node reads holds every write at once. Each write leaves what it replaced in the log; a
- * commit closes a batch under its ticket, durability drops the batch from the log, and a crash undoes
- * what is left: uncommitted writes all, committed ones from a random point on (a batch may tear).
+ * commit closes a batch under its ticket, durability drops the batch from the log, and a crash
+ * undoes what is left: uncommitted writes all, committed ones from a random point on (a batch may
+ * tear).
  *
  *      put, del -> view + log -> commit(ticket) -> durable: log shrinks
  *                                              \-> crash: log is undone, newest first
@@ -241,8 +242,8 @@ static void change(struct host *host, struct slice key, const struct slice *valu
     uint32_t at = lower_bound(disk, key);
     bool is_present = at < disk->entry_count && has_key(&disk->entries[at], key);
     struct undo *undo = &disk->log[disk->log_count++];
-    *undo = (struct undo){.key = malloc(key.len), .key_len = (uint8_t)key.len,
-                          .was_absent = !is_present};
+    *undo = (struct undo){
+        .key = malloc(key.len), .key_len = (uint8_t)key.len, .was_absent = !is_present};
     must(undo->key != NULL);
     memcpy(undo->key, key.data, key.len);
     if (is_present) {

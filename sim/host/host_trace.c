@@ -1,4 +1,5 @@
-/* host_trace.c - what a node says: held back until its entry has returned, then told to the hooks. */
+/* host_trace.c - what a node says: held back until its entry has returned, then told to the hooks.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +29,8 @@ void host_deliveries_flush(struct host *host)
     if (held.count == 0) {
         return;
     }
-    /* The hooks may submit commands, which are entries of their own with deliveries of their own. */
+    /* The hooks may submit commands, which are entries of their own with deliveries of their own.
+     */
     world->deliveries = (struct deliveries){0};
     for (uint32_t i = 0; i < held.count; i++) {
         struct port_event *event = &held.items[i].event;

@@ -25,8 +25,8 @@ int host_work(struct port *port, struct port_work *work)
     struct host *host = host_of(port);
     work->run(work);
     port->spent_ns += work->cost_us * 1000;
-    uint32_t index = errand_get(
-        host->world, &(struct errand){.work = work, .incarnation = host->incarnation});
+    uint32_t index =
+        errand_get(host->world, &(struct errand){.work = work, .incarnation = host->incarnation});
     host_post(host, port->now_us + work->cost_us, HOST_EVENT_WORK, index);
     return ERR_OK;
 }

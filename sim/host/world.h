@@ -14,7 +14,7 @@ struct packet {
     uint32_t source;
     uint32_t next; /* In the free list or in a backlog: index + 1. */
     uint16_t len;
-    uint8_t from_path;
+    struct port_addr from;
     uint8_t to_path;
     uint8_t is_received; /* The downlink has been charged. */
     uint8_t bytes[];
@@ -39,11 +39,16 @@ struct packet_class {
 
 /* --- interned contacts ------------------------------------------------------------------------ */
 
+struct intern_slot {
+    uint32_t handle; /* 0: empty. */
+    uint32_t tag;    /* Of the key: spares looking at records of others. */
+};
+
 struct intern {
     struct port_intern view;
     uint8_t *records;
     uint64_t *prefixes;
-    uint32_t *slots; /* Open addressing; 0 is empty. */
+    struct intern_slot *slots; /* Open addressing. */
     uint32_t slot_mask;
     uint32_t count;
     uint32_t max;
@@ -87,13 +92,18 @@ struct errand {
     int status;
 };
 
+/* The hosts of a /24: neighbours in the array of hosts. */
+struct addr_group {
+    uint32_t first;
+    uint32_t count;
+};
+
 struct world {
     struct world_options options;
     struct queue *queue;
     struct host *hosts;
     uint32_t host_count;
-    uint32_t *group_first; /* First host of each /24. */
-    uint32_t *group_count;
+    struct addr_group *groups; /* By /24. */
     uint32_t group_cap;
     uint64_t now_us;
     struct host *entered; /* Whose entry is running: the laws are checked against it. */
@@ -171,6 +181,7 @@ void host_chunks_drop(struct host *host);
 void intern_open(struct intern *intern, uint32_t max);
 void intern_close(struct intern *intern);
 uint32_t host_intern_get(struct port *port, const void *key, port_intern_fn complete);
+void host_intern_expect(struct port *port, const void *keys, size_t count);
 void host_intern_keep(struct port *port, uint32_t handle);
 
 /* host_trace.c */

@@ -1,14 +1,15 @@
 /* bench_baseline.c - the lookups that SimGrid and ns-3 were measured with, through the whole node.
  *
  * N nodes, k = 8, alpha = 3, tables filled from global knowledge; one-way latency = access(from) +
- * access(to), each 10..40 ms; 0.1 % loss; every lookup seeks the id of an existing node and starts at a
- * fixed pseudo-random time within 600 simulated seconds. Unlike in the references every message is
- * encoded, sealed (modelled suite), travels as bytes and has its timers.
+ * access(to), each 10..40 ms; 0.1 % loss; every lookup seeks the id of an existing node and starts
+ * at a fixed pseudo-random time within 600 simulated seconds. Unlike in the references every
+ * message is encoded, sealed (modelled suite), travels as bytes and has its timers.
  *
  *   cold: no session is ever trusted to live; each request carries a handshake.
  *   warm: the same lookups again, over sessions that an earlier pass has opened and confirmed.
  *
- * usage: bench_baseline [NODES [LOOKUPS_PER_NODE]]      CPU time of one thread; prints one line a mode
+ * usage: bench_baseline [NODES [LOOKUPS_PER_NODE]]      CPU time of one thread; prints one line a
+ * mode
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 enum {
     K = 8,
     SPAN_S = 600,
-    SETTLE_S = 60, /* For what a node does of itself when it starts. */
+    SETTLE_S = 60,      /* For what a node does of itself when it starts. */
     AGAIN_US = 1500000, /* Soon enough to use, and so confirm, the session just opened. */
     SEED = 1,
 };
@@ -98,8 +99,9 @@ static void seed_bucket(struct bench *bench, struct node *node, uint32_t low, ui
         uint32_t to = low + (uint32_t)((uint64_t)count * (i + 1) / picks);
         uint32_t pick = bench->by_id[from + rng_below(rng, to - from)];
         struct host *host = world_host(bench->world, pick);
-        dht_seed_contact(&node->dht, contact_intern(node->core.port, host->node->identity.public_key,
-                                                    &host->port.local));
+        dht_seed_contact(
+            &node->dht,
+            contact_intern(node->core.port, host->node->identity.public_key, &host->port.local));
     }
 }
 

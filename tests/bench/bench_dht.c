@@ -48,8 +48,11 @@ static void ignore_trace(struct port *port, const struct port_trace *event)
     (void)event;
 }
 
-static const struct port_ops ops = {
-    .arena_more = more, .arena_less = less, .intern_retain = keep, .intern_release = keep, .trace = ignore_trace};
+static const struct port_ops ops = {.arena_more = more,
+                                    .arena_less = less,
+                                    .intern_retain = keep,
+                                    .intern_release = keep,
+                                    .trace = ignore_trace};
 
 static double cpu_ns(void)
 {

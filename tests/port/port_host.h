@@ -41,7 +41,7 @@ struct probe {
     unsigned resolved_count;
     int resolved_status;
     struct port_addr resolved_addr;
-    unsigned entries_open; /* Never above 1. */
+    unsigned entries_open;                    /* Never above 1. */
     void (*on_datagram)(struct probe *probe); /* NULL, or runs inside the entry. */
     void (*on_wake)(struct probe *probe);
 };

@@ -6,11 +6,7 @@
 #include "sim/host/host.h"
 #include "tests/port/port_host.h"
 
-enum {
-    HOSTS_MAX = 8,
-    LATENCY_US = 5000,
-    STEP_US = 1000
-};
+enum { HOSTS_MAX = 8, LATENCY_US = 5000, STEP_US = 1000 };
 
 struct port_host {
     struct world *world;
@@ -36,20 +32,20 @@ struct port_host *port_host_open(unsigned count)
     struct port_host *hosts = calloc(1, sizeof *hosts);
     must(hosts != NULL);
     hosts->count = count;
-    must(dist_fill(&hosts->latency, &(struct dist_spec){.kind = DIST_CONSTANT,
-                                                        .value = LATENCY_US}) == ERR_OK);
+    must(dist_fill(&hosts->latency,
+                   &(struct dist_spec){.kind = DIST_CONSTANT, .value = LATENCY_US}) == ERR_OK);
     hosts->net = (struct net_config){.latency = NET_LATENCY_DIST,
                                      .latency_us = &hosts->latency,
                                      .access = &hosts->access,
                                      .access_count = 1};
     must(net_config_check(&hosts->net) == ERR_OK);
-    hosts->world = world_open(&(struct world_options){
-        .seed = 1,
-        .crypto = &modelled_suite,
-        .net = &hosts->net,
-        .hosts_max = HOSTS_MAX,
-        .node_bytes_max = PORT_HOST_NODE_BYTES,
-        .hooks = {.arg = hosts, .delivered = on_delivered}});
+    hosts->world =
+        world_open(&(struct world_options){.seed = 1,
+                                           .crypto = &modelled_suite,
+                                           .net = &hosts->net,
+                                           .hosts_max = HOSTS_MAX,
+                                           .node_bytes_max = PORT_HOST_NODE_BYTES,
+                                           .hooks = {.arg = hosts, .delivered = on_delivered}});
     for (unsigned i = 0; i < count; i++) {
         struct host *host = world_host(hosts->world, world_add_host(hosts->world, i));
         net_link_init(&host->link, &hosts->net, &(struct net_site){0}, 1, i);

@@ -7,7 +7,7 @@
 #include "node/base/err.h"
 #include "tests/port/port_host.h"
 
-#define MS UINT64_C(1000)
+#define MS    UINT64_C(1000)
 #define LIMIT (2000 * MS)
 
 static struct port_host *hosts;
@@ -234,7 +234,8 @@ Test(port, an_extra_path_has_its_own_address_and_ends_when_closed)
     cr_assert_eq(probe(0)->datagram_count, 1, "a closed path still receives");
 }
 
-/* --- entropy, names, events -------------------------------------------------------------------- */
+/* --- entropy, names, events --------------------------------------------------------------------
+ */
 
 static void draw(struct probe *p, void *arg)
 {
@@ -325,7 +326,8 @@ Test(port, work_runs_once_and_is_reported_once)
     cr_assert_eq(job.runs, 1);
 }
 
-/* --- memory and interning ---------------------------------------------------------------------- */
+/* --- memory and interning ----------------------------------------------------------------------
+ */
 
 static void take_all(struct probe *p, void *arg)
 {

@@ -1,4 +1,5 @@
-/* test_store.c - the storage contract: order, staged reads, snapshots, durability across a crash. */
+/* test_store.c - the storage contract: order, staged reads, snapshots, durability across a crash.
+ */
 #include <signal.h>
 
 #include <criterion/criterion.h>
@@ -8,7 +9,7 @@
 #include "node/base/err.h"
 #include "tests/port/port_host.h"
 
-#define MS UINT64_C(1000)
+#define MS    UINT64_C(1000)
 #define LIMIT (2000 * MS)
 
 static struct port_host *hosts;

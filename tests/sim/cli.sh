@@ -141,6 +141,32 @@ readers()
     done <"$folder/stdout" | sqlite3 :memory: | grep -cv '^1$')"
 }
 
+# The recipes that docs/RESULTS.md offers: each runs, and finds something.
+recipes()
+{
+    local number=0 text='' line rows
+    while IFS= read -r line; do
+        case $line in
+        '```sql') text=' ' ;;
+        '```')
+            if [ -n "$text" ]; then
+                number=$((number + 1))
+                meshtwin "recipe $number of docs/RESULTS.md" 0 '' query "$folder/once.db" "$text"
+                rows=$(wc -l <"$folder/stdout")
+                tap_check "recipe $number finds something" test "$rows" -gt 1
+            fi
+            text=
+            ;;
+        *)
+            if [ -n "$text" ]; then
+                text="$text$line "
+            fi
+            ;;
+        esac
+    done <docs/RESULTS.md
+    tap_check 'there are recipes' test "$number" -ge 5
+}
+
 # A recorded run, run again: as a whole, up to a moment, seen from a node.
 replays()
 {
@@ -258,6 +284,7 @@ bad_scenarios
 runs
 choices
 readers
+recipes
 replays
 dry_runs
 interrupted

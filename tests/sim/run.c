@@ -18,10 +18,11 @@ static void on_operation(void *arg, const struct sim_operation *operation)
 {
     struct gather *gather = arg;
     struct run *run = gather->run;
-    uint64_t facts[] = {operation->type, operation->node, operation->hops, operation->messages,
-                        operation->holders, operation->is_ok, operation->is_exact};
-    run->outcome = digest_step(run->outcome, operation->start_us, operation->node, 0, 0, facts,
-                               sizeof facts);
+    uint64_t facts[] = {operation->type,     operation->node,    operation->hops,
+                        operation->messages, operation->holders, operation->is_ok,
+                        operation->is_exact};
+    run->outcome =
+        digest_step(run->outcome, operation->start_us, operation->node, 0, 0, facts, sizeof facts);
     if (operation->start_us < gather->warmup_us) {
         return;
     }

@@ -12,11 +12,11 @@ struct run {
     uint64_t events;
     uint64_t datagrams;
     uint64_t violations;
-    char violation[256]; /* The first. */
+    char violation[256];                             /* The first. */
     uint64_t count[SCENARIO_WORKLOAD_BROADCAST + 1]; /* Operations by type, after the warm-up. */
     uint64_t ok[SCENARIO_WORKLOAD_BROADCAST + 1];
     uint64_t exact;
-    double hops; /* Mean of the lookups. */
+    double hops;      /* Mean of the lookups. */
     uint64_t outcome; /* Folds every operation's verdict, hops and messages, in order. */
 };
 

@@ -6,9 +6,9 @@
 #include "tests/sim/run.h"
 
 #define STATIC_NETWORK(count, duration, rate)                                                      \
-    "{\"schema_version\":1,\"name\":\"static\",\"seed\":\"0x1\",\"duration\":\"" duration "\","     \
-    "\"warmup\":\"0s\",\"groups\":[{\"name\":\"all\",\"count\":" count "}],"                        \
-    "\"network\":{\"latency\":{\"model\":\"constant\",\"value\":\"80ms\"}},"                        \
+    "{\"schema_version\":1,\"name\":\"static\",\"seed\":\"0x1\",\"duration\":\"" duration "\","    \
+    "\"warmup\":\"0s\",\"groups\":[{\"name\":\"all\",\"count\":" count "}],"                       \
+    "\"network\":{\"latency\":{\"model\":\"constant\",\"value\":\"80ms\"}},"                       \
     "\"topology\":{\"source\":\"prebuilt\"},"                                                      \
     "\"workload\":[{\"type\":\"lookup\",\"rate\":\"" rate "\",\"per\":\"node\"}]}"
 

@@ -6,22 +6,22 @@
 #include "tests/sim/run.h"
 
 #define SMALL_MESH(crypto)                                                                         \
-    "{\"schema_version\":1,\"name\":\"small\",\"seed\":\"0x1\",\"duration\":\"4m\","                \
+    "{\"schema_version\":1,\"name\":\"small\",\"seed\":\"0x1\",\"duration\":\"4m\","               \
     "\"warmup\":\"1m\",\"crypto\":\"" crypto "\","                                                 \
-    "\"groups\":[{\"name\":\"core\",\"count\":8},{\"name\":\"home\",\"count\":52,"                  \
+    "\"groups\":[{\"name\":\"core\",\"count\":8},{\"name\":\"home\",\"count\":52,"                 \
     "\"link\":{\"latency\":\"5ms\",\"loss\":0.01},"                                                \
-    "\"churn\":{\"session\":{\"dist\":\"weibull\",\"scale\":\"3m\",\"shape\":0.6},"                 \
-    "\"offline\":{\"dist\":\"exponential\",\"mean\":\"1m\"}}}],"                                    \
-    "\"network\":{\"latency\":{\"model\":\"constant\",\"value\":\"80ms\","                          \
-    "\"jitter\":{\"dist\":\"lognormal\",\"median\":\"2ms\",\"sigma\":0.5}},"                        \
-    "\"loss\":{\"model\":\"bernoulli\",\"p\":0.005}},"                                              \
-    "\"topology\":{\"source\":\"bootstrap\",\"bootstrap_group\":\"core\",\"join_ramp\":\"20s\"},"   \
-    "\"workload\":[{\"type\":\"lookup\",\"rate\":\"4/min\",\"per\":\"node\"},"                      \
-    "{\"type\":\"store\",\"rate\":\"1/min\",\"per\":\"node\",\"size\":\"200B\","                    \
+    "\"churn\":{\"session\":{\"dist\":\"weibull\",\"scale\":\"3m\",\"shape\":0.6},"                \
+    "\"offline\":{\"dist\":\"exponential\",\"mean\":\"1m\"}}}],"                                   \
+    "\"network\":{\"latency\":{\"model\":\"constant\",\"value\":\"80ms\","                         \
+    "\"jitter\":{\"dist\":\"lognormal\",\"median\":\"2ms\",\"sigma\":0.5}},"                       \
+    "\"loss\":{\"model\":\"bernoulli\",\"p\":0.005}},"                                             \
+    "\"topology\":{\"source\":\"bootstrap\",\"bootstrap_group\":\"core\",\"join_ramp\":\"20s\"},"  \
+    "\"workload\":[{\"type\":\"lookup\",\"rate\":\"4/min\",\"per\":\"node\"},"                     \
+    "{\"type\":\"store\",\"rate\":\"1/min\",\"per\":\"node\",\"size\":\"200B\","                   \
     "\"keys\":{\"dist\":\"zipf\",\"s\":0.9,\"n\":200}},"                                           \
-    "{\"type\":\"get\",\"rate\":\"2/min\",\"per\":\"node\","                                        \
+    "{\"type\":\"get\",\"rate\":\"2/min\",\"per\":\"node\","                                       \
     "\"keys\":{\"dist\":\"zipf\",\"s\":0.9,\"n\":200}},"                                           \
-    "{\"type\":\"message\",\"rate\":\"1/min\",\"per\":\"node\",\"size\":\"300B\"},"                 \
+    "{\"type\":\"message\",\"rate\":\"1/min\",\"per\":\"node\",\"size\":\"300B\"},"                \
     "{\"type\":\"broadcast\",\"rate\":\"2/min\",\"per\":\"network\",\"size\":\"400B\"}]}"
 
 Test(same, the_same_seed_gives_the_same_digest_on_either_queue, .timeout = 600)

@@ -297,7 +297,10 @@ Test(hostile, another_network_is_met_with_silence)
 
 Test(hostile, a_contact_whose_key_is_no_key_is_lost_not_called)
 {
+    peers->transport.sessions_max = 8;
     toy_peers_start(peers);
+    (void)ask_now(0, 1, MESSAGE_STORE);
+    fixture_mark();
     const uint8_t keys[][CRYPTO_PUBLIC_LEN] = {{0}, {1}};
     for (size_t i = 0; i < array_len(keys); i++) {
         struct port *port = &peer_at(0)->toy->port;
@@ -311,6 +314,7 @@ Test(hostile, a_contact_whose_key_is_no_key_is_lost_not_called)
         port->ops->intern_release(port, contact);
     }
     cr_assert_eq(network.count, 0);
+    cr_assert_eq(transport_session_count(&peer_at(0)->transport), 1); /* Nobody had to go. */
 }
 
 Test(hostile, a_node_does_not_talk_to_itself)

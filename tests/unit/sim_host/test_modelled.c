@@ -1,4 +1,5 @@
-/* test_modelled.c - the modelled suite has the shape of the real one, and forgeries fail under it. */
+/* test_modelled.c - the modelled suite has the shape of the real one, and forgeries fail under it.
+ */
 #include <signal.h>
 
 #include <criterion/criterion.h>
@@ -48,8 +49,7 @@ Test(modelled, any_flipped_bit_or_wrong_key_fails_to_open)
         cr_assert(modelled_suite.unseal(opened, whole, ad, 7, key));
         cr_assert_eq(memcmp(opened, plain, len), 0);
         cr_assert_not(modelled_suite.unseal(opened, whole, ad, 8, key));
-        cr_assert_not(
-            modelled_suite.unseal(opened, slice_of(sealed, whole.len - 1), ad, 7, key));
+        cr_assert_not(modelled_suite.unseal(opened, slice_of(sealed, whole.len - 1), ad, 7, key));
         for (size_t bit = 0; bit < whole.len * 8; bit += 5) {
             sealed[bit / 8] ^= (uint8_t)(1u << bit % 8);
             cr_assert_not(modelled_suite.unseal(opened, whole, ad, 7, key), "bit %zu", bit);
