@@ -137,6 +137,9 @@ uint32_t dht_lookup_count(const struct dht *dht)
 void dht_seed_contact(struct dht *dht, uint32_t peer)
 {
     (void)dht_table_verified(&dht->table, peer);
+    if (dht->upkeep.stage == JOIN_CALLING) {
+        dht->upkeep.stage = JOIN_DONE; /* There is nothing left to join, whether started or not. */
+    }
 }
 
 const char *dht_check(const struct dht *dht)

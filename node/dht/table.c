@@ -19,6 +19,7 @@ static uint32_t find_peer(const struct dht_bucket *bucket, uint32_t peer);
 static uint32_t find_id(const struct dht_table *table, const struct dht_bucket *bucket,
                         uint64_t prefix, const struct node_id *id);
 static uint32_t find_failed(const struct dht_bucket *bucket);
+static bool may_have_tag(const struct dht_bucket *bucket, uint8_t tag);
 static bool is_group_full(const struct dht_table *table, uint32_t index, uint32_t except,
                           const struct port_addr *addr);
 static enum dht_table_news admit(struct dht_table *table, uint32_t index, uint32_t peer);
@@ -359,6 +360,21 @@ static uint32_t find_failed(const struct dht_bucket *bucket)
     return worst;
 }
 
+/* False when none of the bucket's tags is `tag`. A byte that is zero in a word's difference from
+ * eight copies of it is the first to borrow when one is taken from each byte. */
+static bool may_have_tag(const struct dht_bucket *bucket, uint8_t tag)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t borrows = 0;
+    for (uint32_t i = 0; i < DHT_TAG_WORDS; i++) {
+        uint64_t word;
+        memcpy(&word, bucket->group_tags + i * sizeof word, sizeof word);
+        word ^= ones * tag;
+        borrows |= (word - ones) & ~word & (ones << 7);
+    }
+    return borrows != 0;
+}
+
 /* Whether one more contact at `addr` would break a group limit, slot `except` of the bucket left
  * out of the count. */
 static bool is_group_full(const struct dht_table *table, uint32_t index, uint32_t except,
@@ -371,7 +387,8 @@ static bool is_group_full(const struct dht_table *table, uint32_t index, uint32_
     for (uint32_t left = table->occupied; left != 0; left &= left - 1) {
         uint32_t i = 31u - (uint32_t)__builtin_ctz(left);
         const struct dht_bucket *bucket = table->buckets[i];
-        for (uint32_t j = 0; j < bucket->count; j++) {
+        uint32_t end = may_have_tag(bucket, tag) ? bucket->count : 0;
+        for (uint32_t j = 0; j < end; j++) {
             if (bucket->group_tags[j] != tag || (i == index && j == except)) {
                 continue;
             }

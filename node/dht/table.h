@@ -22,6 +22,7 @@
 enum {
     DHT_K_MAX = MESSAGE_CONTACTS_MAX, /* k = 20: Kademlia paper section 2.2. */
     DHT_BUCKETS = 32,
+    DHT_TAG_WORDS = (DHT_K_MAX + 7) / 8,
     DHT_SPARES = 2,         /* Newcomers that wait for a place, per bucket. */
     DHT_LOSSES_MAX = 2,     /* In a row, and a contact is forgotten. */
     DHT_OUTAGE_LOSSES = 10, /* In a row over all contacts: it is we who are cut off. */
@@ -35,8 +36,9 @@ struct dht_bucket {
     uint32_t peers[DHT_K_MAX];
     uint16_t heard[DHT_K_MAX]; /* When it last proved to live. */
     uint8_t losses[DHT_K_MAX]; /* In a row, since then. */
-    uint8_t
-        group_tags[DHT_K_MAX]; /* A hash of the address group: equal ones are looked at closely. */
+    /* A hash of the address group: equal ones are looked at closely. In whole words, to compare
+     * eight at a time; those behind the last contact mean nothing. */
+    uint8_t group_tags[DHT_TAG_WORDS * sizeof(uint64_t)];
     uint32_t spares[DHT_SPARES]; /* Newest first. */
     uint8_t spare_count;
     uint8_t count;

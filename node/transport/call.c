@@ -17,7 +17,6 @@ enum {
     BLOCKS_BASE = 128,
     BLOCKS_PER_CALL = 2,
     BLOCKS_MAX = POOL_NONE - 1,
-    SPELL_PART = 2, /* Of the time that sessions last; peers differ. */
 };
 
 _Static_assert(BLOCKS_PER_SLAB *BLOCK_LEN >= MESSAGE_MAX, "a slab holds the longest request");
@@ -405,9 +404,6 @@ static bool is_usable(const struct transport *transport, const struct session *s
     const struct transport_config *config = transport->config;
     uint64_t now_us = core_now(transport->core);
     uint64_t idle_us = config->session_idle_us;
-    if (transport->spell_us != 0 && idle_us > transport->spell_us / SPELL_PART) {
-        idle_us = transport->spell_us / SPELL_PART;
-    }
     if (!session->is_kept) {
         uint64_t brief_us = session->is_brief ? 0 : SESSION_UNCONFIRMED_US;
         idle_us = idle_us < brief_us ? idle_us : brief_us;

@@ -25,7 +25,6 @@ static void list_remove(struct transport *transport, struct session *session);
 static uint16_t *bucket_of(const struct transport *transport, uint32_t peer);
 static void name(struct transport *transport, struct session *session);
 static void unname(struct transport *transport, struct session *session);
-static void note_spell(struct transport *transport, const struct session *session);
 static bool make_room(struct transport *transport, bool is_stranger);
 static void displace(struct transport *transport, struct session *session);
 
@@ -117,7 +116,6 @@ void session_close(struct transport *transport, struct session *session, enum se
         core_trace(core, TRACE_SESSION_GONE, session->index, (int64_t)prefix, why, (int64_t)age_us);
         if (why == SESSION_EVICTED) {
             count(&core->counters, COUNT_SESSIONS_EVICTED);
-            note_spell(transport, session);
         }
     }
     call_detach_all(transport, session);
@@ -330,17 +328,6 @@ static void unname(struct transport *transport, struct session *session)
         *link = session->chain;
         session->chain = POOL_NONE;
     }
-}
-
-/* Peers are about as busy as we are, so this is also how long they remember us. */
-static void note_spell(struct transport *transport, const struct session *session)
-{
-    if (session->state != SESSION_ESTABLISHED) {
-        return;
-    }
-    uint64_t idle_us = core_now(transport->core) - session->heard_us;
-    uint64_t spell_us = transport->spell_us == 0 ? idle_us : transport->spell_us;
-    transport->spell_us = (spell_us * 7 + idle_us) / 8 + 1; /* Never 0 again. */
 }
 
 /* The session that was used longest ago and has no calls, failing that the oldest stranger, failing

@@ -114,11 +114,10 @@ struct transport {
     struct transport_list strangers; /* Unconfirmed and answered ones by age. */
     uint16_t *peer_heads;            /* First session of each bucket of the peer index. */
     uint16_t peer_mask;
-    uint16_t session_number; /* High half of the last session index given. */
-    uint16_t call_number;    /* The same of calls. */
-    uint16_t parked;         /* Calls that wait for room in the session table. */
-    uint64_t salt;           /* Which contacts share a bucket is nobody's business. */
-    uint64_t spell_us; /* How long an idle session lasts here before room is needed; 0: for good. */
+    uint16_t session_number;         /* High half of the last session index given. */
+    uint16_t call_number;            /* The same of calls. */
+    uint16_t parked;                 /* Calls that wait for room in the session table. */
+    uint64_t salt;                   /* Which contacts share a bucket is nobody's business. */
     uint8_t secret[CRYPTO_HASH_LEN]; /* Of cookies and path nonces: nothing else is kept of them. */
     uint8_t mac_key[CRYPTO_HASH_LEN]; /* What mac1 of packets to us is keyed by. */
     struct rtt_node rtt;

@@ -20,7 +20,7 @@
 enum {
     /* No queue of the network holds a datagram for so long. */
     CHECK_FLIGHT_US = 60000000,
-    CHECK_NODE_SHARE = 256, /* One in so many nodes per tick, and at least CHECK_NODES_MIN. */
+    CHECK_NODE_SHARE = 2048, /* One in so many nodes per tick, and at least CHECK_NODES_MIN. */
     CHECK_NODES_MIN = 4,
     CHECK_KEYS_PER_TICK = 8,
     CHECK_EVENT_SHARE = 16, /* One in so many of a node's datagrams has its sender looked up. */

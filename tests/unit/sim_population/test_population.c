@@ -112,6 +112,18 @@ Test(population, prebuilt_tables_hold_everybody_who_fits)
     small_world_close(small);
 }
 
+Test(population, a_prebuilt_network_is_quiet)
+{
+    struct small_world *small = small_world_open(25, 1);
+    small->config.gossip.period_us = 0;
+    small_world_start(small);
+    small_world_run(small, 5 * SMALL_SECOND);
+    /* Nobody joins, and nothing else is due so early but a first check of a contact. */
+    cr_assert_eq(population_counter(small->population, COUNT_LOOKUPS), 0);
+    cr_assert_eq(small->joins, 0);
+    small_world_close(small);
+}
+
 Test(population, prebuilt_buckets_are_full_and_well_formed)
 {
     struct small_world *small = small_world_open(400, 1);
