@@ -417,13 +417,14 @@ static enum dht_table_news admit(struct dht_table *table, uint32_t index, uint32
         return DHT_TABLE_REFUSED;
     }
     uint32_t slot = bucket->count < table->k ? bucket->count : find_failed(bucket);
+    if (slot == NO_SLOT) {
+        /* Most end here, so the limits of groups wait until a spare is promoted. */
+        keep_spare(table, bucket, peer);
+        return DHT_TABLE_SPARE;
+    }
     if (is_group_full(table, index, slot, addr)) {
         count(counters, COUNT_CONTACTS_REFUSED);
         return DHT_TABLE_REFUSED;
-    }
-    if (slot == NO_SLOT) {
-        keep_spare(table, bucket, peer);
-        return DHT_TABLE_SPARE;
     }
     if (slot < bucket->count) {
         drop_at(table, index, slot, DROP_REPLACED);
