@@ -17,6 +17,7 @@ enum {
 _Static_assert(sizeof(struct host_chunk) <= CHUNK_HEADER, "the header fits before the bytes");
 
 static struct host_chunk *chunk_new(struct world *world, size_t size);
+static void chunk_release(struct host *host, struct host_chunk *chunk);
 static uint8_t *record_at(const struct intern *intern, uint32_t handle);
 static uint64_t intern_hash(const void *key);
 static uint32_t intern_slot(const struct intern *intern, const void *key, uint64_t hash);
@@ -64,9 +65,12 @@ void *host_chunk_get(struct host *host, size_t bytes)
 
 void host_arena_less(struct port *port, void *memory)
 {
-    struct host *host = host_of(port);
+    chunk_release(host_of(port), (struct host_chunk *)(void *)((uint8_t *)memory - CHUNK_HEADER));
+}
+
+static void chunk_release(struct host *host, struct host_chunk *chunk)
+{
     struct world *world = host->world;
-    struct host_chunk *chunk = (struct host_chunk *)(void *)((uint8_t *)memory - CHUNK_HEADER);
     if (chunk->previous != NULL) {
         chunk->previous->next = chunk->next;
     } else {
@@ -90,7 +94,8 @@ void host_arena_less(struct port *port, void *memory)
 void host_chunks_drop(struct host *host)
 {
     while (host->chunks != NULL) {
-        host_arena_less(&host->port, (uint8_t *)host->chunks + CHUNK_HEADER);
+        must(host->chunks->previous == NULL); /* It is the first. */
+        chunk_release(host, host->chunks);
     }
     must(host->chunk_bytes == 0);
 }

@@ -33,42 +33,49 @@ static bool read_list(struct loader *loader, const cJSON *item, const struct sce
                       void *data);
 static const char *string_of(struct loader *loader, const cJSON *item);
 
+/* Only texts and whole numbers may be checked without being kept anywhere. */
+static void *kept(void *at)
+{
+    must(at != NULL);
+    return at;
+}
+
 bool parse_value(struct loader *loader, const cJSON *item, const struct scenario_key *key,
                  void *data)
 {
     void *at = key->offset != KEY_NOWHERE ? (char *)data + key->offset : NULL;
     switch (key->type) {
     case KEY_BOOL:
-        return read_bool(loader, item, at);
+        return read_bool(loader, item, kept(at));
     case KEY_INTEGER:
         return read_integer(loader, item, key, at);
     case KEY_NUMBER:
-        return parse_number(loader, item, key->min, key->max, at);
+        return parse_number(loader, item, key->min, key->max, kept(at));
     case KEY_CHANCE:
-        return read_chance(loader, item, at);
+        return read_chance(loader, item, kept(at));
     case KEY_STRING:
     case KEY_NAME:
     case KEY_FILE:
     case KEY_EXPR:
         return read_string(loader, item, key, at);
     case KEY_SEED:
-        return read_seed(loader, item, at);
+        return read_seed(loader, item, kept(at));
     case KEY_QUANTITY:
-        return parse_quantity(loader, item, key, at);
+        return parse_quantity(loader, item, key, kept(at));
     case KEY_RATE:
-        return read_rate(loader, item, key, at);
+        return read_rate(loader, item, key, kept(at));
     case KEY_ENUM:
-        return read_choice(loader, item, key, at);
+        return read_choice(loader, item, key, kept(at));
     case KEY_FLAGS:
-        return read_flags(loader, item, key, at);
+        return read_flags(loader, item, key, kept(at));
     case KEY_DIST:
-        return read_dist(loader, item, key, at);
+        return read_dist(loader, item, key, kept(at));
     case KEY_MIX:
         return parse_mix(loader, item, data);
     case KEY_GROUP:
-        return read_group(loader, item, at);
+        return read_group(loader, item, kept(at));
     case KEY_SELECT:
-        return read_select(loader, item, at);
+        return read_select(loader, item, kept(at));
     case KEY_MATRIX:
         return parse_matrix(loader, item, key, data);
     case KEY_COORDINATES:

@@ -10,7 +10,7 @@ static const char *const names[REPORT_CODE_COUNT] = {
 };
 
 static const char *const titles[REPORT_CODE_COUNT] = {
-#define TITLE_ROW(number, severity, title) [REPORT_MT##number] = title,
+#define TITLE_ROW(number, severity, title) [REPORT_MT##number] = (title),
     REPORT_CODES(TITLE_ROW)
 #undef TITLE_ROW
 };

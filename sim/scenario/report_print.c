@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "node/base/must.h"
 #include "sim/scenario/json_write.h"
 #include "sim/scenario/text.h"
 
@@ -73,6 +74,7 @@ static void print_human(const struct scenario_report *report, FILE *out)
         fprintf(out, "... and %u more\n", total - report->item_count);
     }
     if (report->error_count > 0) {
+        must(report->item_count > 0);
         uint32_t first = 0;
         while (first + 1 < report->item_count &&
                report_severity(sorted[first]->code) != REPORT_ERROR) {

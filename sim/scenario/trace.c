@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/base/must.h"
 #include "sim/scenario/scenario.h"
 #include "sim/scenario/table.h"
 
@@ -29,6 +30,7 @@ bool trace_read(const char *path, struct scenario_trace *trace, char **sha256,
     size_t count = 0;
     bool ok = stays_read(&table, &stays, &count);
     if (ok) {
+        must(stays != NULL && count > 0);
         qsort(stays, count, sizeof *stays, stay_compare);
         ok = stays_check(&table, stays, count);
     }
