@@ -124,7 +124,6 @@ static struct host_chunk *chunk_new(struct world *world, size_t size)
         uint8_t *slab = world_memory(CHUNK_SLAB_BYTES, true);
         memcpy(slab, &world->chunk_slabs, sizeof world->chunk_slabs);
         world->chunk_slabs = slab;
-        world->chunk_slab_bytes += CHUNK_SLAB_BYTES;
         world->chunk_next = slab + CHUNK_STEP;
         world->chunk_end = slab + CHUNK_SLAB_BYTES;
     }

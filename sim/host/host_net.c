@@ -188,7 +188,6 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
     }
     struct packet *packet;
     uint32_t index = packet_get(world, bytes.len, &packet);
-    packet->source = host->index;
     packet->len = (uint16_t)bytes.len;
     host_addr_of(host, (uint8_t)path, &packet->from);
     packet->to_path = (uint8_t)to_path;

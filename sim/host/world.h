@@ -11,7 +11,6 @@
 /* --- packets in flight: three size classes, recycled ------------------------------------------ */
 
 struct packet {
-    uint32_t source;
     uint32_t next; /* In the free list or in a backlog: index + 1. */
     uint16_t len;
     struct port_addr from;
@@ -120,7 +119,6 @@ struct world {
     uint8_t *chunk_next;
     uint8_t *chunk_end;
     void *chunk_slabs; /* Linked through their first word. */
-    size_t chunk_slab_bytes;
     size_t node_bytes;
     size_t disk_bytes;
 };

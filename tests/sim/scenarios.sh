@@ -42,7 +42,7 @@ for scenario in scenarios/*.jsonc; do
     passes "$mesh_release" "$scenario" "$name"
     golden=$(awk -v scenario="$scenario" '$1 == scenario && $2 == "end" { print $3 }' \
         tests/golden/digests.txt)
-    if [ -n "$golden" ]; then
+    if [ "$name" != hundred-thousand ]; then # Of that one only the start is recorded.
         tap_same "$name does what was recorded" "$golden" "$(mesh_digests "$folder/run.db")"
     fi
     if [ "${MESHTWIN_NIGHTLY:-0}" = 1 ]; then
