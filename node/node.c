@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/base/prefetch.h"
 #include "node/commands.h"
 
 static int wire_up(struct node *node);
@@ -85,9 +86,10 @@ void node_on_datagram(struct node *node, int path, const struct port_addr *from,
     timerq_settle(&node->core.timers);
 }
 
-void node_expect(const struct node *node, struct slice bytes)
+void node_expect(const struct node *node, const struct port_addr *from, struct slice bytes)
 {
-    __builtin_prefetch(node->core.timers.heap);
+    guard_expect(&node->guard, from);
+    prefetch(node->core.timers.heap, PREFETCH_LINE);
     transport_expect(&node->transport, bytes);
 }
 

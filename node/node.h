@@ -95,8 +95,9 @@ int node_init(struct node *node, struct port *port, const struct node_config *co
 int node_start(struct node *node);
 void node_on_datagram(struct node *node, int path, const struct port_addr *from,
                       struct slice bytes);
-/* A hint, not an entry: these bytes will arrive soon. Changes nothing; a host need not give it. */
-void node_expect(const struct node *node, struct slice bytes);
+/* A hint, not an entry: this datagram will arrive soon. Changes nothing; a host need not give it.
+ */
+void node_expect(const struct node *node, const struct port_addr *from, struct slice bytes);
 void node_on_path(struct node *node, int path, enum port_path_event event);
 void node_on_wake(struct node *node);
 void node_on_durable(struct node *node, uint64_t ticket, int status);

@@ -1,4 +1,4 @@
-/* timerq.c - a 4-ary heap of timers. */
+/* timerq.c - a 4-ary heap of deadlines. */
 #include "node/base/timerq.h"
 
 #include <string.h>
@@ -7,15 +7,16 @@
 #include "node/port/port.h"
 
 enum {
-    TIMERQ_CAP_FIRST = 16,
+    TIMERQ_CAP_FIRST = 8,
     TIMERQ_ARITY = 4,
+    TIMERQ_SPARSE = 4, /* Below one part in four it shrinks by half. */
 };
 
-static bool before(const struct timer *a, const struct timer *b);
-static void put(struct timerq *timers, uint32_t place, struct timer *timer);
-static void sift_up(struct timerq *timers, uint32_t place, struct timer *timer);
-static void sift_down(struct timerq *timers, uint32_t place, struct timer *timer);
-static void grow(struct timerq *timers);
+static bool before(const struct timerq_entry *a, const struct timerq_entry *b);
+static void put(struct timerq *timers, uint32_t place, const struct timerq_entry *entry);
+static void sift_up(struct timerq *timers, uint32_t place, const struct timerq_entry *entry);
+static void sift_down(struct timerq *timers, uint32_t place, const struct timerq_entry *entry);
+static void resize(struct timerq *timers, uint32_t cap);
 
 void timerq_init(struct timerq *timers, struct port *port, struct arena *arena)
 {
@@ -28,12 +29,13 @@ void timer_start(struct timerq *timers, struct timer *timer, uint64_t delay_us, 
 
     timer_stop(timers, timer);
     if (timers->count == timers->cap) {
-        grow(timers);
+        resize(timers, timers->cap == 0 ? TIMERQ_CAP_FIRST : timers->cap * 2);
     }
     timer->due_us = timers->port->now_us + delay_us;
-    timer->order = ++timers->order_last;
     timer->fire = fire;
-    sift_up(timers, timers->count++, timer);
+    struct timerq_entry entry = {
+        .due_us = timer->due_us, .timer = timer, .order = ++timers->order_last};
+    sift_up(timers, timers->count++, &entry);
 }
 
 void timer_stop(struct timerq *timers, struct timer *timer)
@@ -42,17 +44,21 @@ void timer_stop(struct timerq *timers, struct timer *timer)
         return;
     }
     uint32_t place = timer->place - 1;
-    must(place < timers->count && timers->heap[place] == timer);
+    must(place < timers->count && timers->heap[place].timer == timer);
 
     timer->place = 0;
-    struct timer *last = timers->heap[--timers->count];
-    if (last == timer) {
+    struct timerq_entry last = timers->heap[--timers->count];
+    /* A node is busy for a moment and idle for long. */
+    if (timers->cap > TIMERQ_CAP_FIRST && timers->count < timers->cap / TIMERQ_SPARSE) {
+        resize(timers, timers->cap / 2);
+    }
+    if (last.timer == timer) {
         return;
     }
-    if (place > 0 && before(last, timers->heap[(place - 1) / TIMERQ_ARITY])) {
-        sift_up(timers, place, last);
+    if (place > 0 && before(&last, &timers->heap[(place - 1) / TIMERQ_ARITY])) {
+        sift_up(timers, place, &last);
     } else {
-        sift_down(timers, place, last);
+        sift_down(timers, place, &last);
     }
 }
 
@@ -65,10 +71,11 @@ void timerq_fire_due(struct timerq *timers)
      * finite. */
     uint32_t order_end = timers->order_last;
     while (timers->count > 0) {
-        struct timer *timer = timers->heap[0];
-        if (timer->due_us > timers->port->now_us || (int32_t)(timer->order - order_end) > 0) {
+        const struct timerq_entry *first = &timers->heap[0];
+        if (first->due_us > timers->port->now_us || (int32_t)(first->order - order_end) > 0) {
             break;
         }
+        struct timer *timer = first->timer;
         timer_stop(timers, timer);
         timer->fire(timer);
     }
@@ -76,39 +83,39 @@ void timerq_fire_due(struct timerq *timers)
 
 void timerq_settle(struct timerq *timers)
 {
-    if (timers->count == 0 || timers->heap[0]->due_us >= timers->wake_us) {
+    if (timers->count == 0 || timers->heap[0].due_us >= timers->wake_us) {
         return;
     }
-    timers->wake_us = timers->heap[0]->due_us;
+    timers->wake_us = timers->heap[0].due_us;
     timers->port->ops->wake_at(timers->port, timers->wake_us);
 }
 
-static bool before(const struct timer *a, const struct timer *b)
+static bool before(const struct timerq_entry *a, const struct timerq_entry *b)
 {
     /* Orders are compared by difference, so that the counter may wrap. */
     return a->due_us < b->due_us || (a->due_us == b->due_us && (int32_t)(a->order - b->order) < 0);
 }
 
-static void put(struct timerq *timers, uint32_t place, struct timer *timer)
+static void put(struct timerq *timers, uint32_t place, const struct timerq_entry *entry)
 {
-    timers->heap[place] = timer;
-    timer->place = place + 1;
+    timers->heap[place] = *entry;
+    entry->timer->place = place + 1;
 }
 
-static void sift_up(struct timerq *timers, uint32_t place, struct timer *timer)
+static void sift_up(struct timerq *timers, uint32_t place, const struct timerq_entry *entry)
 {
     while (place > 0) {
         uint32_t parent = (place - 1) / TIMERQ_ARITY;
-        if (!before(timer, timers->heap[parent])) {
+        if (!before(entry, &timers->heap[parent])) {
             break;
         }
-        put(timers, place, timers->heap[parent]);
+        put(timers, place, &timers->heap[parent]);
         place = parent;
     }
-    put(timers, place, timer);
+    put(timers, place, entry);
 }
 
-static void sift_down(struct timerq *timers, uint32_t place, struct timer *timer)
+static void sift_down(struct timerq *timers, uint32_t place, const struct timerq_entry *entry)
 {
     for (;;) {
         uint32_t first = place * TIMERQ_ARITY + 1;
@@ -118,27 +125,27 @@ static void sift_down(struct timerq *timers, uint32_t place, struct timer *timer
         uint32_t end = first + TIMERQ_ARITY < timers->count ? first + TIMERQ_ARITY : timers->count;
         uint32_t least = first;
         for (uint32_t child = first + 1; child < end; child++) {
-            if (before(timers->heap[child], timers->heap[least])) {
+            if (before(&timers->heap[child], &timers->heap[least])) {
                 least = child;
             }
         }
-        if (!before(timers->heap[least], timer)) {
+        if (!before(&timers->heap[least], entry)) {
             break;
         }
-        put(timers, place, timers->heap[least]);
+        put(timers, place, &timers->heap[least]);
         place = least;
     }
-    put(timers, place, timer);
+    put(timers, place, entry);
 }
 
-static void grow(struct timerq *timers)
+static void resize(struct timerq *timers, uint32_t cap)
 {
-    uint32_t cap = timers->cap == 0 ? TIMERQ_CAP_FIRST : timers->cap * 2;
-    struct timer **heap = arena_take(timers->arena, ARENA_TIMERS, cap * sizeof *heap);
+    struct timerq_entry *heap = arena_take(timers->arena, ARENA_TIMERS, cap * sizeof *heap);
     /* Every timer lives in an object of a bounded pool, so running out here is a config error. */
     must(heap != NULL);
-    if (timers->count > 0) {
-        memcpy(heap, timers->heap, timers->count * sizeof *heap);
+    if (timers->cap > 0) {
+        uint32_t kept = timers->cap < cap ? timers->cap : cap;
+        memcpy(heap, timers->heap, kept * sizeof *heap);
         arena_give_back(timers->arena, ARENA_TIMERS, timers->heap, timers->cap * sizeof *heap);
     }
     timers->heap = heap;

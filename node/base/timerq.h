@@ -20,14 +20,21 @@ typedef void (*timer_fn)(struct timer *timer);
 struct timer {
     uint64_t due_us;
     timer_fn fire;
-    uint32_t order; /* Start order among equal deadlines. */
     uint32_t place; /* Index in the heap + 1; 0 when not running. */
+};
+
+/* What timers are compared by lies in the heap: looking at the timers themselves would touch the
+ * memory of all their owners. */
+struct timerq_entry {
+    uint64_t due_us;
+    struct timer *timer;
+    uint32_t order; /* Start order among equal deadlines. */
 };
 
 struct timerq {
     struct arena *arena;
     struct port *port;
-    struct timer **heap;
+    struct timerq_entry *heap;
     uint32_t count;
     uint32_t cap;
     uint32_t order_last;

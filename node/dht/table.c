@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/base/prefetch.h"
 
 enum {
     TIME_SHIFT = 20,
@@ -11,6 +12,7 @@ enum {
     DROP_LOST = 1, /* Reasons of TRACE_TABLE_DROP. */
     DROP_REPLACED = 2,
     DROP_MOVED = 3,
+    TAG_COUNT_MAX = 15,
 };
 
 static uint16_t coarse_now(const struct dht_table *table);
@@ -19,7 +21,12 @@ static uint32_t find_peer(const struct dht_bucket *bucket, uint32_t peer);
 static uint32_t find_id(const struct dht_table *table, const struct dht_bucket *bucket,
                         uint64_t prefix, const struct node_id *id);
 static uint32_t find_failed(const struct dht_bucket *bucket);
+static void clear_losses(struct dht_table *table, struct dht_bucket *bucket, uint32_t slot);
 static bool may_have_tag(const struct dht_bucket *bucket, uint8_t tag);
+static uint32_t tag_count(const struct dht_table *table, uint8_t tag);
+static void tag_count_add(struct dht_table *table, uint8_t tag, int change);
+static uint32_t count_group(const struct dht_table *table, uint32_t index, uint32_t except,
+                            uint64_t group, uint8_t tag);
 static bool is_group_full(const struct dht_table *table, uint32_t index, uint32_t except,
                           const struct port_addr *addr);
 static enum dht_table_news admit(struct dht_table *table, uint32_t index, uint32_t peer);
@@ -31,6 +38,8 @@ static void keep_spare(struct dht_table *table, struct dht_bucket *bucket, uint3
 static void remove_spares_of(struct dht_table *table, struct dht_bucket *bucket,
                              const struct node_id *id);
 static void remove_spare(struct dht_table *table, struct dht_bucket *bucket, uint32_t place);
+static const struct dht_bucket *next_bucket(const struct dht_table *table, uint32_t *nearer,
+                                            uint32_t *farther);
 static uint32_t take(const struct dht_table *table, const struct dht_bucket *bucket,
                      const struct node_id *target, uint32_t *peers, uint32_t room);
 static uint32_t take_nearest(const struct dht_table *table, const struct dht_bucket *bucket,
@@ -63,7 +72,7 @@ enum dht_table_news dht_table_verified(struct dht_table *table, uint32_t peer)
         uint32_t slot = find_peer(bucket, peer);
         if (slot != NO_SLOT) {
             bucket->heard[slot] = coarse_now(table);
-            bucket->losses[slot] = 0;
+            clear_losses(table, bucket, slot);
             return DHT_TABLE_KNOWN;
         }
     }
@@ -98,7 +107,7 @@ void dht_table_lost(struct dht_table *table, uint32_t peer)
         return;
     }
     table->losses_in_row++;
-    bucket->losses[slot]++;
+    table->suspects = (uint16_t)(table->suspects + (bucket->losses[slot]++ == 0));
     if (promote_spare(table, index, slot) || bucket->losses[slot] < DHT_LOSSES_MAX) {
         return;
     }
@@ -151,20 +160,37 @@ uint32_t dht_table_nearest(const struct dht_table *table, const struct node_id *
      * the target at bit i, bucket i is nearer to it than we are, the nearer the smaller i; where we
      * agree, it is farther, the farther the smaller i. */
     uint32_t differs = (uint32_t)((table->self_prefix ^ node_id_prefix(target)) >> 32);
-    uint32_t got = 0;
     uint32_t nearer = table->occupied & differs;
-    while (nearer != 0 && got < max) {
-        uint32_t index = (uint32_t)__builtin_clz(nearer);
-        nearer ^= UINT32_C(0x80000000) >> index;
-        got += take(table, table->buckets[index], target, peers + got, max - got);
-    }
     uint32_t farther = table->occupied & ~differs;
-    while (farther != 0 && got < max) {
-        uint32_t index = 31u - (uint32_t)__builtin_ctz(farther);
-        farther &= farther - 1;
-        got += take(table, table->buckets[index], target, peers + got, max - got);
+    const struct dht_bucket *bucket = next_bucket(table, &nearer, &farther);
+    uint32_t got = 0;
+    while (bucket != NULL && got < max) {
+        /* One bucket does for most; a second one comes while we copy the first. */
+        const struct dht_bucket *next = next_bucket(table, &nearer, &farther);
+        if (next != NULL) {
+            prefetch(next, PREFETCH_LINE);
+        }
+        got += take(table, bucket, target, peers + got, max - got);
+        bucket = next;
     }
     return got;
+}
+
+/* Takes the bucket that comes next out of the two sets. */
+static const struct dht_bucket *next_bucket(const struct dht_table *table, uint32_t *nearer,
+                                            uint32_t *farther)
+{
+    uint32_t index;
+    if (*nearer != 0) {
+        index = (uint32_t)__builtin_clz(*nearer);
+        *nearer ^= UINT32_C(0x80000000) >> index;
+    } else if (*farther != 0) {
+        index = 31u - (uint32_t)__builtin_ctz(*farther);
+        *farther &= *farther - 1;
+    } else {
+        return NULL;
+    }
+    return table->buckets[index];
 }
 
 uint32_t dht_table_all(const struct dht_table *table, uint32_t *peers, uint32_t max)
@@ -203,24 +229,33 @@ uint32_t dht_table_freshest(const struct dht_table *table, uint32_t *peers, uint
     return got;
 }
 
-uint32_t dht_table_silent(const struct dht_table *table, uint32_t bucket, uint64_t silent_us)
+uint32_t dht_table_silent(struct dht_table *table, uint32_t bucket, uint64_t silent_us)
 {
     must(bucket < DHT_BUCKETS);
     const struct dht_bucket *looked = table->buckets[bucket];
-    uint32_t longest = (uint32_t)(silent_us >> TIME_SHIFT);
+    uint32_t allowed = (uint32_t)(silent_us >> TIME_SHIFT);
+    uint16_t now = coarse_now(table);
+    if (looked == NULL || (uint16_t)(now - table->heard_since[bucket]) <= allowed) {
+        return PORT_INTERN_NONE;
+    }
+    uint16_t longest = 0;
     uint32_t peer = PORT_INTERN_NONE;
-    for (uint32_t i = 0; looked != NULL && i < looked->count; i++) {
-        uint16_t age = (uint16_t)(coarse_now(table) - looked->heard[i]);
-        if (age > longest) {
+    for (uint32_t i = 0; i < looked->count; i++) {
+        uint16_t age = (uint16_t)(now - looked->heard[i]);
+        if (peer == PORT_INTERN_NONE || age > longest) {
             longest = age;
             peer = looked->peers[i];
         }
     }
-    return peer;
+    table->heard_since[bucket] = (uint16_t)(now - longest);
+    return longest > allowed ? peer : PORT_INTERN_NONE;
 }
 
 uint32_t dht_table_suspect(const struct dht_table *table)
 {
+    if (table->suspects == 0) {
+        return PORT_INTERN_NONE;
+    }
     uint32_t suspects[DHT_CONTACTS_MAX];
     uint32_t found = 0;
     for (uint32_t i = 0; i < DHT_BUCKETS; i++) {
@@ -231,7 +266,8 @@ uint32_t dht_table_suspect(const struct dht_table *table)
             }
         }
     }
-    return found > 0 ? suspects[rng_below(&table->core->rng, found)] : PORT_INTERN_NONE;
+    must(found == table->suspects);
+    return suspects[rng_below(&table->core->rng, found)];
 }
 
 uint32_t dht_table_depth(const struct dht_table *table)
@@ -265,11 +301,15 @@ void dht_table_release(struct dht_table *table)
     }
     table->occupied = 0;
     table->count = 0;
+    table->suspects = 0;
+    memset(table->tag_counts, 0, sizeof table->tag_counts);
 }
 
 const char *dht_table_check(const struct dht_table *table)
 {
     uint32_t contacts = 0;
+    uint32_t suspects = 0;
+    uint32_t tagged[DHT_TAGS] = {0};
     for (uint32_t i = 0; i < DHT_BUCKETS; i++) {
         uint32_t held = dht_table_bucket_count(table, i);
         contacts += held;
@@ -280,6 +320,19 @@ const char *dht_table_check(const struct dht_table *table)
         if (wrong != NULL) {
             return wrong;
         }
+        for (uint32_t j = 0; j < held; j++) {
+            suspects += table->buckets[i]->losses[j] > 0;
+            tagged[table->buckets[i]->group_tags[j]]++;
+        }
+    }
+    for (uint32_t tag = 0; tag < DHT_TAGS; tag++) {
+        uint32_t counted = tag_count(table, (uint8_t)tag);
+        if (counted < tagged[tag] || (counted > tagged[tag] && counted < TAG_COUNT_MAX)) {
+            return "dht table: a count of group tags is wrong";
+        }
+    }
+    if (suspects != table->suspects) {
+        return "dht table: the count of suspects is wrong";
     }
     return contacts == table->count ? NULL : "dht table: the count of contacts is wrong";
 }
@@ -360,6 +413,12 @@ static uint32_t find_failed(const struct dht_bucket *bucket)
     return worst;
 }
 
+static void clear_losses(struct dht_table *table, struct dht_bucket *bucket, uint32_t slot)
+{
+    table->suspects = (uint16_t)(table->suspects - (bucket->losses[slot] > 0));
+    bucket->losses[slot] = 0;
+}
+
 /* False when none of the bucket's tags is `tag`. A byte that is zero in a word's difference from
  * eight copies of it is the first to borrow when one is taken from each byte. */
 static bool may_have_tag(const struct dht_bucket *bucket, uint8_t tag)
@@ -375,32 +434,63 @@ static bool may_have_tag(const struct dht_bucket *bucket, uint8_t tag)
     return borrows != 0;
 }
 
+static uint32_t tag_count(const struct dht_table *table, uint8_t tag)
+{
+    return table->tag_counts[tag / 2] >> 4 * (tag % 2) & TAG_COUNT_MAX;
+}
+
+static void tag_count_add(struct dht_table *table, uint8_t tag, int change)
+{
+    if (tag_count(table, tag) < TAG_COUNT_MAX) {
+        uint8_t *counts = &table->tag_counts[tag / 2];
+        *counts = (uint8_t)(*counts + change * (1 << 4 * (tag % 2)));
+    }
+}
+
+/* Contacts of the address group in a bucket, but for the one in slot `except`. */
+static uint32_t count_group(const struct dht_table *table, uint32_t index, uint32_t except,
+                            uint64_t group, uint8_t tag)
+{
+    const struct dht_bucket *bucket = table->buckets[index];
+    uint32_t found = 0;
+    uint32_t end = bucket != NULL && may_have_tag(bucket, tag) ? bucket->count : 0;
+    for (uint32_t i = 0; i < end; i++) {
+        if (bucket->group_tags[i] == tag && i != except) {
+            const struct contact *contact = contact_at(table->core->port, bucket->peers[i]);
+            found += contact_addr_group(&contact->addr) == group;
+        }
+    }
+    return found;
+}
+
 /* Whether one more contact at `addr` would break a group limit, slot `except` of the bucket left
  * out of the count. */
 static bool is_group_full(const struct dht_table *table, uint32_t index, uint32_t except,
                           const struct port_addr *addr)
 {
-    uint64_t group = contact_addr_group(addr);
+    const struct dht_bucket *bucket = table->buckets[index];
     uint8_t tag = dht_group_tag(addr);
-    uint32_t in_table = 0;
-    uint32_t in_bucket = 0;
+    uint32_t alike = tag_count(table, tag);
+    bool is_saturated = alike == TAG_COUNT_MAX;
+    if (bucket != NULL && except < bucket->count && bucket->group_tags[except] == tag) {
+        alike--;
+    }
+    if (!is_saturated && alike < table->group_bucket_max && alike < table->group_table_max) {
+        return false;
+    }
+    uint64_t group = contact_addr_group(addr);
+    uint32_t found = count_group(table, index, except, group, tag);
+    if (found >= table->group_bucket_max) {
+        return true;
+    }
+    if (!is_saturated && alike < table->group_table_max) {
+        return false;
+    }
     for (uint32_t left = table->occupied; left != 0; left &= left - 1) {
         uint32_t i = 31u - (uint32_t)__builtin_ctz(left);
-        const struct dht_bucket *bucket = table->buckets[i];
-        uint32_t end = may_have_tag(bucket, tag) ? bucket->count : 0;
-        for (uint32_t j = 0; j < end; j++) {
-            if (bucket->group_tags[j] != tag || (i == index && j == except)) {
-                continue;
-            }
-            const struct contact *contact = contact_at(table->core->port, bucket->peers[j]);
-            if (contact_addr_group(&contact->addr) != group) {
-                continue;
-            }
-            in_table++;
-            in_bucket += i == index;
-        }
+        found += i != index ? count_group(table, i, NO_SLOT, group, tag) : 0;
     }
-    return in_table >= table->group_table_max || in_bucket >= table->group_bucket_max;
+    return found >= table->group_table_max;
 }
 
 static enum dht_table_news admit(struct dht_table *table, uint32_t index, uint32_t peer)
@@ -409,6 +499,7 @@ static enum dht_table_news admit(struct dht_table *table, uint32_t index, uint32
     if (table->buckets[index] == NULL) {
         table->buckets[index] =
             arena_alloc(&table->core->arena, ARENA_TABLE, sizeof(struct dht_bucket));
+        table->heard_since[index] = coarse_now(table);
     }
     struct dht_bucket *bucket = table->buckets[index];
     const struct port_addr *addr = &contact_at(table->core->port, peer)->addr;
@@ -448,8 +539,8 @@ static void put_at(struct dht_table *table, uint32_t index, uint32_t slot, uint3
     port->ops->intern_retain(port, peer);
     bucket->peers[slot] = peer;
     bucket->heard[slot] = coarse_now(table);
-    bucket->losses[slot] = 0;
     bucket->group_tags[slot] = dht_group_tag(&contact->addr);
+    tag_count_add(table, bucket->group_tags[slot], 1);
     remove_spares_of(table, bucket, &contact->id);
     count(&table->core->counters, COUNT_CONTACTS_ADDED);
     core_trace(table->core, TRACE_TABLE_ADD, 0, peer, index, table->count);
@@ -459,7 +550,10 @@ static void put_at(struct dht_table *table, uint32_t index, uint32_t slot, uint3
 static void drop_at(struct dht_table *table, uint32_t index, uint32_t slot, int reason)
 {
     struct port *port = table->core->port;
-    uint32_t peer = table->buckets[index]->peers[slot];
+    struct dht_bucket *bucket = table->buckets[index];
+    uint32_t peer = bucket->peers[slot];
+    clear_losses(table, bucket, slot);
+    tag_count_add(table, bucket->group_tags[slot], -1);
     count(&table->core->counters, COUNT_CONTACTS_DROPPED);
     core_trace(table->core, TRACE_TABLE_DROP, 0, peer, index, reason);
     port->ops->intern_release(port, peer);
@@ -472,6 +566,7 @@ static void forget_at(struct dht_table *table, uint32_t index, uint32_t slot)
     bucket->peers[slot] = bucket->peers[last];
     bucket->heard[slot] = bucket->heard[last];
     bucket->losses[slot] = bucket->losses[last];
+    bucket->losses[last] = 0; /* A slot without a contact has no losses. */
     bucket->group_tags[slot] = bucket->group_tags[last];
     table->count--;
     if (bucket->count == 0) {
@@ -593,6 +688,10 @@ static const char *check_bucket(const struct dht_table *table, uint32_t index)
         /* The contact itself left out, its group must have room for it. */
         if (is_group_full(table, index, i, &contact->addr)) {
             return "dht table: an address group exceeds its limit";
+        }
+        uint16_t now = coarse_now(table);
+        if ((uint16_t)(now - bucket->heard[i]) > (uint16_t)(now - table->heard_since[index])) {
+            return "dht table: a contact was silent for longer than its bucket says";
         }
         if (bucket->losses[i] >= DHT_LOSSES_MAX) {
             return "dht table: a lost contact was kept";

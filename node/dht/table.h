@@ -23,6 +23,7 @@ enum {
     DHT_K_MAX = MESSAGE_CONTACTS_MAX, /* k = 20: Kademlia paper section 2.2. */
     DHT_BUCKETS = 32,
     DHT_TAG_WORDS = (DHT_K_MAX + 7) / 8,
+    DHT_TAGS = 256,         /* Values of dht_group_tag. */
     DHT_SPARES = 2,         /* Newcomers that wait for a place, per bucket. */
     DHT_LOSSES_MAX = 2,     /* In a row, and a contact is forgotten. */
     DHT_OUTAGE_LOSSES = 10, /* In a row over all contacts: it is we who are cut off. */
@@ -33,6 +34,8 @@ enum {
 /* Times are in units of 2^20 µs: 16 bits wrap after 19 hours, and no contact is silent for half as
  * long without having been checked. */
 struct dht_bucket {
+    uint8_t count;
+    uint8_t spare_count;
     uint32_t peers[DHT_K_MAX];
     uint16_t heard[DHT_K_MAX]; /* When it last proved to live. */
     uint8_t losses[DHT_K_MAX]; /* In a row, since then. */
@@ -40,8 +43,6 @@ struct dht_bucket {
      * eight at a time; those behind the last contact mean nothing. */
     uint8_t group_tags[DHT_TAG_WORDS * sizeof(uint64_t)];
     uint32_t spares[DHT_SPARES]; /* Newest first. */
-    uint8_t spare_count;
-    uint8_t count;
 };
 
 struct dht_table {
@@ -50,11 +51,17 @@ struct dht_table {
     uint64_t self_prefix;
     uint32_t occupied; /* Bit 31 - i is set when bucket i holds a contact. */
     uint16_t count;
+    uint16_t suspects; /* Contacts with losses. */
     uint8_t k;
     uint8_t group_bucket_max;
     uint8_t group_table_max;
     uint8_t losses_in_row;
     struct dht_bucket *buckets[DHT_BUCKETS]; /* NULL until used. */
+    /* How many contacts have each group tag, four bits each; 15 stays 15. Spares looking: most
+     * newcomers share their tag with nobody. */
+    uint8_t tag_counts[DHT_TAGS / 2];
+    /* No contact of the bucket was heard of for the last time before this: spares looking. */
+    uint16_t heard_since[DHT_BUCKETS];
 };
 
 enum dht_table_news {
@@ -91,7 +98,7 @@ uint32_t dht_table_freshest(const struct dht_table *table, uint32_t *peers, uint
 
 /* The contact of the bucket silent for longest, if that is longer than silent_us; else
  * PORT_INTERN_NONE. */
-uint32_t dht_table_silent(const struct dht_table *table, uint32_t bucket, uint64_t silent_us);
+uint32_t dht_table_silent(struct dht_table *table, uint32_t bucket, uint64_t silent_us);
 
 /* One of the contacts that have failed since they were last heard of, chosen at random; else
  * PORT_INTERN_NONE. */

@@ -3,10 +3,13 @@
 
 #include "node/base/err.h"
 #include "node/base/must.h"
+#include "node/base/prefetch.h"
 
 enum {
     MICRO_PER_TOKEN =
         1000000, /* A rate in tokens per second is one in millionths per microsecond. */
+    PEERS_FETCHED_MAX = 16,
+    GUARD_SET_BYTES = GUARD_WAYS * sizeof(struct guard_slot),
 };
 _Static_assert((uint64_t)GUARD_BURST_MAX *MICRO_PER_TOKEN <= UINT32_MAX, "a debt fits its slot");
 _Static_assert(sizeof(struct guard_slot) == 16, "eight slots are two cache lines");
@@ -14,6 +17,7 @@ _Static_assert(sizeof(struct guard_slot) == 16, "eight slots are two cache lines
 static bool limit_is_sound(uint32_t rate, uint32_t burst, uint16_t max);
 static bool table_admit(struct guard *guard, struct guard_slot *table, uint32_t slots_max,
                         uint64_t subject, uint32_t rate, uint32_t burst, enum guard_cost cost);
+static struct guard_slot *set_of(struct guard_slot *table, uint32_t slots_max, uint64_t hash);
 static struct guard_slot *slot_of(struct guard_slot *table, uint32_t slots_max, uint64_t hash);
 static uint64_t debt_left(uint64_t debt_micro, uint64_t elapsed_us, uint32_t rate);
 
@@ -41,6 +45,20 @@ bool guard_admit(struct guard *guard, const struct port_addr *addr, enum guard_c
     }
     return table_admit(guard, guard->groups, config->groups_max, contact_addr_group(addr),
                        config->group_rate, config->group_burst, cost);
+}
+
+void guard_expect(const struct guard *guard, const struct port_addr *addr)
+{
+    if (guard->groups != NULL) {
+        uint64_t hash = rng_mix(contact_addr_group(addr) ^ guard->salt);
+        prefetch(set_of(guard->groups, guard->config->groups_max, hash), GUARD_SET_BYTES);
+    }
+    if (guard->peers != NULL) {
+        /* Who it is comes out too late for a hint; the table is small enough to fetch whole. */
+        prefetch(guard->peers, guard->config->peers_max <= PEERS_FETCHED_MAX
+                                   ? guard->config->peers_max * sizeof *guard->peers
+                                   : 0);
+    }
 }
 
 bool guard_admit_peer(struct guard *guard, const struct node_id *id, enum guard_cost cost)
@@ -100,12 +118,17 @@ static bool table_admit(struct guard *guard, struct guard_slot *table, uint32_t 
     return is_admitted;
 }
 
+static struct guard_slot *set_of(struct guard_slot *table, uint32_t slots_max, uint64_t hash)
+{
+    return table + (hash & (slots_max / GUARD_WAYS - 1)) * GUARD_WAYS;
+}
+
 /* The subject's slot: the one with its tag, a free one, or the one of its set that was silent for
  * longest. Slots of a set fill from the front and are never freed, so a free one ends the search.
  */
 static struct guard_slot *slot_of(struct guard_slot *table, uint32_t slots_max, uint64_t hash)
 {
-    struct guard_slot *set = table + (hash & (slots_max / GUARD_WAYS - 1)) * GUARD_WAYS;
+    struct guard_slot *set = set_of(table, slots_max, hash);
     struct guard_slot *oldest = set;
     uint32_t tag = (uint32_t)(hash >> 32) | 1;
     for (uint32_t i = 0; i < GUARD_WAYS; i++) {

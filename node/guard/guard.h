@@ -63,6 +63,9 @@ NODISCARD int guard_init(struct guard *guard, struct core *core, const struct gu
  * without memory for the table refuses. */
 NODISCARD bool guard_admit(struct guard *guard, const struct port_addr *addr, enum guard_cost cost);
 
+/* A hint: a datagram from `addr` will soon be judged. Changes nothing. */
+void guard_expect(const struct guard *guard, const struct port_addr *addr);
+
 /* The same for a peer whose key has been proved. */
 NODISCARD bool guard_admit_peer(struct guard *guard, const struct node_id *id,
                                 enum guard_cost cost);

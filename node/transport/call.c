@@ -11,8 +11,8 @@
 enum {
     PARKED_US = 5000000, /* Longer than any handshake: then it is lost, though not by its peer. */
     CALLS_PER_SLAB = 8,
-    BLOCKS_PER_SLAB = 10, /* One request of any length. */
-    BLOCK_LEN = 126,
+    BLOCKS_PER_SLAB = 8, /* One request of any length. */
+    BLOCK_LEN = 150,
     /* Most calls need none; a value on its way to 20 holders needs 200. */
     BLOCKS_BASE = 128,
     BLOCKS_PER_CALL = 2,

@@ -1,4 +1,4 @@
-/* session.c - the session table: pool, peer index, the two lists, eviction, sending. */
+/* session.c - the session table: pool, peer index, order of use, eviction, sending. */
 #include "node/transport/session.h"
 
 #include <string.h>
@@ -14,15 +14,31 @@ enum {
     HANDSHAKES_PER_SLAB = 4,
     SESSIONS_MIN = 8,
     STRANGERS_SHARE = 4, /* One part in four of the table. */
-    PEER_HEADS_MAX = 4096,
+    /* An entry of the peer index: 16 bits of the peer's hash, whose low ones say where it would
+     * like to lie, and the session's place. */
+    INDEX_TAG_SHIFT = 16,
+    INDEX_LEN_MAX = 1 << 16,
+    /* A stamp: when in the order, and of which class; 0 for sessions of none. */
+    STAMP_SHIFT = 2,
+    STAMP_CLASS_MASK = (1 << STAMP_SHIFT) - 1,
+};
+#define INDEX_EMPTY UINT32_MAX
+
+enum stamp_class {
+    STAMP_NONE,
+    STAMP_USED,
+    STAMP_STRANGER,
 };
 
 static uint32_t strangers_max(const struct transport *transport);
 static struct session *session_at(const struct transport *transport, uint16_t place);
-static struct transport_list *list_of(struct transport *transport, const struct session *session);
-static void list_push(struct transport *transport, struct session *session);
-static void list_remove(struct transport *transport, struct session *session);
-static uint16_t *bucket_of(const struct transport *transport, uint32_t peer);
+static void rank_newest(struct transport *transport, struct session *session,
+                        enum stamp_class class);
+static void stamp(struct transport *transport, struct session *session);
+static void unstamp(struct transport *transport, const struct session *session);
+static uint16_t oldest_of(const struct transport *transport, enum stamp_class class,
+                          uint16_t after);
+static uint32_t tag_of(const struct transport *transport, uint32_t peer);
 static void name(struct transport *transport, struct session *session);
 static void unname(struct transport *transport, struct session *session);
 static bool make_room(struct transport *transport, bool is_stranger);
@@ -35,19 +51,18 @@ int session_table_init(struct transport *transport)
     if (max < SESSIONS_MIN) {
         return ERR_INVALID;
     }
-    uint32_t heads = SESSIONS_MIN;
-    while (heads < max && heads < PEER_HEADS_MAX) {
-        heads *= 2;
+    /* Twice as many entries as sessions: most searches end at the first or second. */
+    uint32_t len = SESSIONS_MIN;
+    while (len < 2u * max && len < INDEX_LEN_MAX) {
+        len *= 2;
     }
-    transport->peer_mask = (uint16_t)(heads - 1);
-    transport->peer_heads = arena_alloc(arena, ARENA_SESSIONS, heads * sizeof(uint16_t));
-    if (transport->peer_heads == NULL) {
+    transport->peer_mask = (uint16_t)(len - 1);
+    transport->peer_index = arena_alloc(arena, ARENA_SESSIONS, len * sizeof(uint32_t));
+    transport->stamps = arena_alloc(arena, ARENA_SESSIONS, max * sizeof(uint32_t));
+    if (transport->peer_index == NULL || transport->stamps == NULL) {
         return ERR_FULL;
     }
-    memset(transport->peer_heads, 0xff, heads * sizeof(uint16_t));
-    const struct transport_list none = {.newest = POOL_NONE, .oldest = POOL_NONE};
-    transport->used = none;
-    transport->strangers = none;
+    memset(transport->peer_index, 0xff, len * sizeof(uint32_t));
     int status = pool_init(&transport->handshakes, arena, ARENA_SESSIONS, sizeof(struct handshake),
                            HANDSHAKES_PER_SLAB, max);
     if (status != ERR_OK) {
@@ -65,14 +80,14 @@ struct session *session_new(struct transport *transport, enum session_state stat
     must(is_stranger || state == SESSION_OPENING);
 
     uint32_t opening =
-        (uint32_t)(transport->sessions.count - transport->used.count - transport->strangers.count);
+        (uint32_t)(transport->sessions.count - transport->used - transport->strangers);
     uint32_t opening_max = transport->config->sessions_max - strangers_max(transport);
     if (!is_stranger && opening >= opening_max) {
         return NULL; /* However busy we are ourselves, strangers are answered. */
     }
-    if (is_stranger && transport->strangers.count >= strangers_max(transport)) {
-        session_close(transport, session_at(transport, transport->strangers.oldest),
-                      SESSION_EVICTED);
+    if (is_stranger && transport->strangers >= strangers_max(transport)) {
+        uint16_t oldest = oldest_of(transport, STAMP_STRANGER, POOL_NONE);
+        session_close(transport, session_at(transport, oldest), SESSION_EVICTED);
     }
     uint16_t place;
     struct session *session = pool_get(&transport->sessions, &place);
@@ -88,7 +103,6 @@ struct session *session_new(struct transport *transport, enum session_state stat
     session->index = (uint32_t)transport->session_number << 16 | place;
     session->state = (uint8_t)state;
     session->is_initiator = state == SESSION_OPENING;
-    session->chain = POOL_NONE;
     session->calls = POOL_NONE;
     session->handshake = POOL_NONE;
     session->addr = *addr;
@@ -100,7 +114,7 @@ struct session *session_new(struct transport *transport, enum session_state stat
             name(transport, session);
         }
     }
-    list_push(transport, session);
+    stamp(transport, session);
     return session;
 }
 
@@ -119,7 +133,7 @@ void session_close(struct transport *transport, struct session *session, enum se
         }
     }
     call_detach_all(transport, session);
-    list_remove(transport, session);
+    unstamp(transport, session);
     unname(transport, session);
     handshake_end(transport, session);
     if (session->peer != PORT_INTERN_NONE) {
@@ -142,12 +156,17 @@ struct session *session_find(const struct transport *transport, uint32_t index)
 struct session *session_with(const struct transport *transport, uint32_t peer,
                              enum session_state state)
 {
-    for (uint16_t place = *bucket_of(transport, peer); place != POOL_NONE;) {
-        struct session *session = session_at(transport, place);
+    uint32_t tag = tag_of(transport, peer);
+    for (uint32_t at = tag & transport->peer_mask; transport->peer_index[at] != INDEX_EMPTY;
+         at = (at + 1) & transport->peer_mask) {
+        uint32_t entry = transport->peer_index[at];
+        if (entry >> INDEX_TAG_SHIFT != tag) {
+            continue;
+        }
+        struct session *session = session_at(transport, (uint16_t)entry);
         if (session->peer == peer && session->state == state) {
             return session;
         }
-        place = session->chain;
     }
     return NULL;
 }
@@ -157,7 +176,7 @@ void session_establish(struct transport *transport, struct session *session, uin
     struct core *core = transport->core;
     must(session->state < SESSION_ESTABLISHED);
 
-    list_remove(transport, session);
+    unstamp(transport, session);
     if (session->peer == PORT_INTERN_NONE) {
         core->port->ops->intern_retain(core->port, peer);
         session->peer = peer;
@@ -171,7 +190,7 @@ void session_establish(struct transport *transport, struct session *session, uin
     session->state = SESSION_ESTABLISHED;
     session->started_us = core_now(core);
     session->heard_us = core_now(core);
-    list_push(transport, session);
+    stamp(transport, session);
     count(&core->counters, COUNT_HANDSHAKES_DONE);
     core_trace(core, TRACE_SESSION_UP, session->index, (int64_t)contact_prefix(core->port, peer),
                (int64_t)took_us, session->is_initiator);
@@ -200,10 +219,9 @@ void session_heard(struct transport *transport, struct session *session)
     session->heard_us = now_us;
     session->is_kept = true;
     session->is_suspect = false;
-    /* Moving it costs three cache lines, and a second more or less decides nothing. */
+    /* A second more or less decides nothing. */
     if (session->state == SESSION_ESTABLISHED && now_us - session->used_us >= SESSION_USE_STEP_US) {
-        list_remove(transport, session);
-        list_push(transport, session);
+        rank_newest(transport, session, STAMP_USED);
     }
 }
 
@@ -247,71 +265,89 @@ static struct session *session_at(const struct transport *transport, uint16_t pl
     return pool_at(&transport->sessions, place);
 }
 
-static struct transport_list *list_of(struct transport *transport, const struct session *session)
+static enum stamp_class class_of(const struct session *session)
 {
     switch (session->state) {
     case SESSION_ANSWERED:
     case SESSION_UNCONFIRMED:
-        return &transport->strangers;
+        return STAMP_STRANGER;
     case SESSION_ESTABLISHED:
     case SESSION_DRAINING:
-        return &transport->used;
+        return STAMP_USED;
     default:
-        return NULL; /* Opening sessions are held by their calls. */
+        return STAMP_NONE; /* Opening sessions are held by their calls. */
     }
 }
 
-static void list_push(struct transport *transport, struct session *session)
+static void rank_newest(struct transport *transport, struct session *session,
+                        enum stamp_class class)
 {
-    struct transport_list *list = list_of(transport, session);
-    if (list == NULL) {
-        return;
-    }
+    transport->stamp_last++;
+    transport->stamps[session_place(session)] = transport->stamp_last << STAMP_SHIFT | class;
     session->used_us = core_now(transport->core);
-    session->newer = POOL_NONE;
-    session->older = list->newest;
-    if (list->newest != POOL_NONE) {
-        session_at(transport, list->newest)->newer = session_place(session);
-    } else {
-        list->oldest = session_place(session);
-    }
-    list->newest = session_place(session);
-    list->count++;
 }
 
-static void list_remove(struct transport *transport, struct session *session)
+/* Makes the session the newest of its class. */
+static void stamp(struct transport *transport, struct session *session)
 {
-    struct transport_list *list = list_of(transport, session);
-    if (list == NULL) {
+    enum stamp_class class = class_of(session);
+    if (class == STAMP_NONE) {
         return;
     }
-    must(list->count > 0);
-    if (session->newer != POOL_NONE) {
-        session_at(transport, session->newer)->older = session->older;
-    } else {
-        list->newest = session->older;
-    }
-    if (session->older != POOL_NONE) {
-        session_at(transport, session->older)->newer = session->newer;
-    } else {
-        list->oldest = session->newer;
-    }
-    list->count--;
+    rank_newest(transport, session, class);
+    transport->used = (uint16_t)(transport->used + (class == STAMP_USED));
+    transport->strangers = (uint16_t)(transport->strangers + (class == STAMP_STRANGER));
 }
 
-static uint16_t *bucket_of(const struct transport *transport, uint32_t peer)
+static void unstamp(struct transport *transport, const struct session *session)
+{
+    enum stamp_class class = class_of(session);
+    must(transport->stamps[session_place(session)] != 0 || class == STAMP_NONE);
+    transport->stamps[session_place(session)] = 0;
+    transport->used = (uint16_t)(transport->used - (class == STAMP_USED));
+    transport->strangers = (uint16_t)(transport->strangers - (class == STAMP_STRANGER));
+}
+
+/* How long ago by the order; stamps of the same class only. */
+static uint32_t rank(const struct transport *transport, uint32_t stamp)
+{
+    return (transport->stamp_last << STAMP_SHIFT) - (stamp & ~(uint32_t)STAMP_CLASS_MASK);
+}
+
+/* The oldest of the class, or the next newer one after `after`; POOL_NONE when there is none. */
+static uint16_t oldest_of(const struct transport *transport, enum stamp_class class, uint16_t after)
+{
+    uint32_t below = after != POOL_NONE ? rank(transport, transport->stamps[after]) : UINT32_MAX;
+    uint32_t best = 0;
+    uint16_t oldest = POOL_NONE;
+    for (uint16_t place = 0; place < transport->sessions.made; place++) {
+        uint32_t stamp = transport->stamps[place];
+        uint32_t age = rank(transport, stamp);
+        if ((stamp & STAMP_CLASS_MASK) == class && age < below &&
+            (oldest == POOL_NONE || age > best)) {
+            best = age;
+            oldest = place;
+        }
+    }
+    return oldest;
+}
+
+static uint32_t tag_of(const struct transport *transport, uint32_t peer)
 {
     /* By id, not by handle: handles differ between hosts. */
     uint64_t prefix = contact_prefix(transport->core->port, peer);
-    return &transport->peer_heads[rng_mix(prefix ^ transport->salt) & transport->peer_mask];
+    return (uint32_t)(rng_mix(prefix ^ transport->salt) >> 48);
 }
 
 /* Makes the session known by its peer. */
 static void name(struct transport *transport, struct session *session)
 {
-    uint16_t *head = bucket_of(transport, session->peer);
-    session->chain = *head;
-    *head = session_place(session);
+    uint32_t tag = tag_of(transport, session->peer);
+    uint32_t at = tag & transport->peer_mask;
+    while (transport->peer_index[at] != INDEX_EMPTY) {
+        at = (at + 1) & transport->peer_mask;
+    }
+    transport->peer_index[at] = tag << INDEX_TAG_SHIFT | session_place(session);
 }
 
 static void unname(struct transport *transport, struct session *session)
@@ -319,15 +355,25 @@ static void unname(struct transport *transport, struct session *session)
     if (session->peer == PORT_INTERN_NONE) {
         return;
     }
-    uint16_t place = session_place(session);
-    uint16_t *link = bucket_of(transport, session->peer);
-    while (*link != POOL_NONE && *link != place) {
-        link = &session_at(transport, *link)->chain;
+    uint32_t *index = transport->peer_index;
+    uint32_t mask = transport->peer_mask;
+    uint32_t tag = tag_of(transport, session->peer);
+    uint32_t hole = tag & mask;
+    while (index[hole] != (tag << INDEX_TAG_SHIFT | session_place(session))) {
+        if (index[hole] == INDEX_EMPTY) {
+            return; /* Strangers are not in the index. */
+        }
+        hole = (hole + 1) & mask;
     }
-    if (*link == place) { /* Strangers are not in the index. */
-        *link = session->chain;
-        session->chain = POOL_NONE;
+    /* What follows moves up, unless it lies between its own place and the hole: no tombstones. */
+    for (uint32_t at = (hole + 1) & mask; index[at] != INDEX_EMPTY; at = (at + 1) & mask) {
+        uint32_t home = index[at] >> INDEX_TAG_SHIFT & mask;
+        if (((at - home) & mask) >= ((at - hole) & mask)) {
+            index[hole] = index[at];
+            hole = at;
+        }
     }
+    index[hole] = INDEX_EMPTY;
 }
 
 /* The session that was used longest ago and has no calls, failing that the oldest stranger, failing
@@ -335,19 +381,17 @@ static void unname(struct transport *transport, struct session *session)
  * would only move the shortage to the call after this one. */
 static bool make_room(struct transport *transport, bool is_stranger)
 {
-    for (uint16_t place = transport->used.oldest; place != POOL_NONE;) {
-        struct session *session = session_at(transport, place);
-        if (session->calls == POOL_NONE) {
-            session_close(transport, session, SESSION_EVICTED);
-            return true;
-        }
-        place = session->newer;
+    uint16_t victim = oldest_of(transport, STAMP_USED, POOL_NONE);
+    while (victim != POOL_NONE && session_at(transport, victim)->calls != POOL_NONE) {
+        victim = oldest_of(transport, STAMP_USED, victim);
     }
-    uint16_t victim = transport->strangers.oldest;
+    if (victim == POOL_NONE) {
+        victim = oldest_of(transport, STAMP_STRANGER, POOL_NONE);
+    }
     if (victim == POOL_NONE && !is_stranger) {
-        victim = transport->used.oldest;
+        victim = oldest_of(transport, STAMP_USED, POOL_NONE);
         while (victim != POOL_NONE && call_is_wanted(transport, session_at(transport, victim))) {
-            victim = session_at(transport, victim)->newer;
+            victim = oldest_of(transport, STAMP_USED, victim);
         }
     }
     if (victim == POOL_NONE) {
@@ -381,26 +425,35 @@ static void displace(struct transport *transport, struct session *session)
 
 bool session_table_is_crowded(const struct transport *transport)
 {
-    if (transport->strangers.count < strangers_max(transport)) {
+    if (transport->strangers < strangers_max(transport)) {
         return false;
     }
-    const struct session *oldest = session_at(transport, transport->strangers.oldest);
-    return core_now(transport->core) - oldest->started_us < SESSION_UNCONFIRMED_US;
+    uint16_t oldest = oldest_of(transport, STAMP_STRANGER, POOL_NONE);
+    return core_now(transport->core) - session_at(transport, oldest)->started_us <
+           SESSION_UNCONFIRMED_US;
 }
 
 const char *session_table_check(const struct transport *transport)
 {
     uint32_t live = 0;
-    uint32_t in_lists = 0;
+    uint32_t used = 0;
+    uint32_t strangers = 0;
+    uint32_t indexed = 0;
     for (uint16_t place = 0; place < transport->sessions.made; place++) {
         const struct session *session = pool_peek(&transport->sessions, place);
         if (session == NULL || session->index == 0) {
             continue;
         }
         live++;
-        in_lists += session->state != SESSION_OPENING;
+        enum stamp_class class = class_of(session);
+        used += class == STAMP_USED;
+        strangers += class == STAMP_STRANGER;
+        if ((transport->stamps[place] & STAMP_CLASS_MASK) != class) {
+            return "a session is ordered in the wrong class";
+        }
         bool is_indexed = session->state >= SESSION_ESTABLISHED ||
                           (session->state == SESSION_OPENING && session->peer != PORT_INTERN_NONE);
+        indexed += is_indexed;
         if (session_place(session) != place || session->state < SESSION_OPENING ||
             session->state > SESSION_DRAINING) {
             return "a session is in no state";
@@ -420,22 +473,13 @@ const char *session_table_check(const struct transport *transport)
     if (live != transport->sessions.count) {
         return "the pool of sessions miscounts";
     }
-    const struct transport_list *lists[] = {&transport->used, &transport->strangers};
-    for (size_t i = 0; i < array_len(lists); i++) {
-        uint16_t newer = POOL_NONE;
-        uint32_t seen = 0;
-        for (uint16_t place = lists[i]->newest; place != POOL_NONE && seen <= live; seen++) {
-            const struct session *session = session_at(transport, place);
-            if (session->newer != newer || (session->state >= SESSION_ESTABLISHED) != (i == 0)) {
-                return "a list of sessions is broken";
-            }
-            newer = place;
-            place = session->older;
-        }
-        if (seen != lists[i]->count || lists[i]->oldest != newer) {
-            return "a list of sessions miscounts";
-        }
-        in_lists -= seen;
+    for (uint32_t at = 0; at <= transport->peer_mask; at++) {
+        indexed -= transport->peer_index[at] != INDEX_EMPTY;
     }
-    return in_lists == 0 ? NULL : "a session is in no list";
+    if (indexed != 0) {
+        return "the peer index names others than the sessions";
+    }
+    return used == transport->used && strangers == transport->strangers
+               ? NULL
+               : "the classes of sessions are miscounted";
 }

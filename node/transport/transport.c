@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/base/prefetch.h"
 #include "node/port/crypto_calls.h"
 #include "node/transport/call.h"
 #include "node/transport/cookie.h"
@@ -75,10 +76,13 @@ void transport_cancel(struct transport *transport, uint32_t call)
 
 void transport_expect(const struct transport *transport, struct slice bytes)
 {
-    enum { LINE = 64 };
-    const char *session = pool_peek(&transport->sessions, (uint16_t)packet_receiver(bytes));
-    for (size_t at = 0; session != NULL && at < sizeof(struct session); at += LINE) {
-        __builtin_prefetch(session + at);
+    uint32_t receiver = packet_receiver(bytes);
+    const void *session =
+        receiver != 0 ? pool_peek(&transport->sessions, (uint16_t)receiver) : NULL;
+    if (session != NULL) {
+        prefetch(session, SESSION_HOT_BYTES);
+    } else {
+        prefetch(transport->stamps, PREFETCH_LINE); /* Somebody may have to make room. */
     }
 }
 

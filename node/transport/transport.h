@@ -91,13 +91,6 @@ struct transport_hooks {
     bool (*is_wanted)(void *arg, const struct node_id *id, const struct port_addr *addr);
 };
 
-/* Sessions in a list by pool index. */
-struct transport_list {
-    uint16_t newest;
-    uint16_t oldest;
-    uint16_t count;
-};
-
 struct early_answer; /* handshake.h */
 
 struct transport {
@@ -106,14 +99,16 @@ struct transport {
     const struct identity *identity;
     struct guard *guard;
     struct transport_hooks hooks;
-    struct pool sessions;            /* struct session */
-    struct pool calls;               /* struct call */
-    struct pool handshakes;          /* struct handshake, while one is under way */
-    struct pool blocks;              /* Encoded requests that are too long to lie in their call. */
-    struct transport_list used;      /* Established and draining sessions by last use. */
-    struct transport_list strangers; /* Unconfirmed and answered ones by age. */
-    uint16_t *peer_heads;            /* First session of each bucket of the peer index. */
-    uint16_t peer_mask;
+    struct pool sessions;   /* struct session */
+    struct pool calls;      /* struct call */
+    struct pool handshakes; /* struct handshake, while one is under way */
+    struct pool blocks;     /* Encoded requests that are too long to lie in their call. */
+    uint32_t *peer_index;   /* Sessions by peer: open addressing; see session.c. */
+    uint32_t *stamps;       /* By place: class of the session, and its rank there by use or age. */
+    uint32_t stamp_last;
+    uint16_t peer_mask;              /* Of places in peer_index. */
+    uint16_t used;                   /* Established and draining sessions. */
+    uint16_t strangers;              /* Unconfirmed and answered ones. */
     uint16_t session_number;         /* High half of the last session index given. */
     uint16_t call_number;            /* The same of calls. */
     uint16_t parked;                 /* Calls that wait for room in the session table. */

@@ -3,6 +3,7 @@
 
 #include "node/base/err.h"
 #include "node/base/must.h"
+#include "node/base/prefetch.h"
 #include "node/wire/codec.h"
 
 enum {
@@ -56,9 +57,7 @@ static void write_contacts(const struct port *port, struct writer *writer,
 {
     for (uint32_t i = 0; i < contacts->count; i++) {
         /* Scattered over all contacts of the process: let them come all at once. */
-        const struct contact *contact = contact_at(port, contacts->handles[i]);
-        __builtin_prefetch(contact);
-        __builtin_prefetch(&contact->reserved_tail);
+        prefetch(contact_at(port, contacts->handles[i]), sizeof(struct contact));
     }
     uint8_t *count = writer->next;
     write_u8(writer, 0);

@@ -12,9 +12,9 @@
 /* An opened slot should hold this many events; outside the band the width changes. The band is
  * wider than the step of a factor two by which width changes events per slot at most, so a steady
  * load cannot make the width swing. */
-#define SLOT_EVENTS     8
-#define SLOT_EVENTS_MIN 4
-#define SLOT_EVENTS_MAX 32
+#define SLOT_EVENTS     16
+#define SLOT_EVENTS_MIN 8
+#define SLOT_EVENTS_MAX 64
 /* The width is judged after this many events and a quarter of the pending ones, so filing them anew
  * costs each popped event at most four placements. */
 #define WINDOW_EVENTS   1024

@@ -8,7 +8,7 @@
  * An event that falls into the open slot, or before it, goes into the run when its place is near
  * the end, else into a side heap that is merged on the way out. So a slot opened early (an idle
  * world peeks an hour ahead, then a user arrives) costs at worst a heap; when the side heap grows,
- * everything is filed anew from the earliest event on. Slot width follows the load: about eight
+ * everything is filed anew from the earliest event on. Slot width follows the load: about sixteen
  * events per opened slot, judged over a window of events and changed by powers of two.
  *
  *      queue_push -> wheel (later slots) -> run (open slot, sorted) -+-> queue_peek, queue_pop

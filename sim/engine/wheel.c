@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/base/prefetch.h"
 
 #define CHUNKS_FIRST 256
 #define SLOT_MASK    ((uint64_t)WHEEL_SLOTS - 1)
@@ -186,10 +187,8 @@ void wheel_prefetch(const struct wheel *wheel)
     if (slot < 0) {
         return;
     }
-    const char *line = (const char *)&wheel->chunks[wheel->levels[0].slots[slot] >> COUNT_BITS];
-    for (size_t i = 0; i < sizeof(struct wheel_chunk); i += 64) {
-        __builtin_prefetch(line + i);
-    }
+    prefetch(&wheel->chunks[wheel->levels[0].slots[slot] >> COUNT_BITS],
+             sizeof(struct wheel_chunk));
 }
 
 size_t wheel_gather(struct wheel *wheel, struct event *out)

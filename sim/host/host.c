@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/base/prefetch.h"
 #include "sim/host/world.h"
 
 enum {
@@ -17,7 +18,7 @@ enum {
 };
 
 static void dispatch(struct world *world, const struct event *event);
-static void prefetch(struct world *world);
+static void look_ahead(struct world *world);
 
 static const struct port_ops simulated_ops = {
     .wake_at = host_wake_at,
@@ -149,7 +150,7 @@ bool world_run_until(struct world *world, uint64_t time_us, uint64_t events_max,
             return false;
         }
         struct event event = queue_pop(world->queue);
-        prefetch(world);
+        look_ahead(world);
         must(event.time_us >= world->now_us);
         world->now_us = event.time_us;
         dispatch(world, &event);
@@ -364,38 +365,31 @@ static void dispatch(struct world *world, const struct event *event)
     }
 }
 
-static void fetch(const void *memory, size_t bytes)
-{
-    for (size_t at = 0; at < bytes; at += 64) {
-        __builtin_prefetch((const char *)memory + at);
-    }
-}
-
 /* Three steps ahead of the run, each with what the one before has brought: the host and the
  * packet's head; the node's head and the packet's body; what the node itself knows the packet will
  * touch. */
-static void prefetch(struct world *world)
+static void look_ahead(struct world *world)
 {
     const struct event *ahead = queue_ahead(world->queue, AHEAD_HOST);
     if (ahead != NULL) {
-        fetch(&world->hosts[ahead->destination], sizeof(struct host));
+        prefetch(&world->hosts[ahead->destination], sizeof(struct host));
         if (ahead->payload >> EVENT_INDEX_BITS == HOST_EVENT_DATAGRAM) {
-            __builtin_prefetch(packet_at(world, ahead->payload & EVENT_INDEX_MASK));
+            prefetch(packet_at(world, ahead->payload & EVENT_INDEX_MASK), sizeof(struct packet));
         }
     }
     ahead = queue_ahead(world->queue, AHEAD_NODE);
     const struct node *node = ahead != NULL ? world->hosts[ahead->destination].node : NULL;
     if (node != NULL) {
-        fetch(node, NODE_HEAD_BYTES);
+        prefetch(node, NODE_HEAD_BYTES);
         if (ahead->payload >> EVENT_INDEX_BITS == HOST_EVENT_DATAGRAM) {
             const struct packet *packet = packet_at(world, ahead->payload & EVENT_INDEX_MASK);
-            fetch(packet->bytes, packet->len);
+            prefetch(packet->bytes, packet->len);
         }
     }
     ahead = queue_ahead(world->queue, AHEAD_SESSION);
     node = ahead != NULL ? world->hosts[ahead->destination].node : NULL;
     if (node != NULL && ahead->payload >> EVENT_INDEX_BITS == HOST_EVENT_DATAGRAM) {
         const struct packet *packet = packet_at(world, ahead->payload & EVENT_INDEX_MASK);
-        node_expect(node, slice_of(packet->bytes, packet->len));
+        node_expect(node, &packet->from, slice_of(packet->bytes, packet->len));
     }
 }

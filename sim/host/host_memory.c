@@ -5,11 +5,14 @@
 #include <sys/mman.h>
 
 #include "node/base/must.h"
+#include "node/base/prefetch.h"
 #include "sim/host/world.h"
 
 enum {
-    CHUNK_STEP = 128, /* Sizes of recycled chunks, header included. */
+    CHUNK_STEP = 64, /* Sizes of recycled chunks, header included. */
     CHUNK_HEADER = 32,
+    CHUNK_ALIGN = 64, /* Of what follows the header: a cache line. */
+    CHUNK_SHIFT = CHUNK_ALIGN - CHUNK_HEADER,
     CHUNK_SLAB_BYTES = 2 << 20, /* One huge page. */
     INTERN_SLOTS_FIRST = 1 << 12,
     ADDR_TAIL = 42, /* The last octets of the address and the port, in an interning key. */
@@ -84,7 +87,7 @@ static void chunk_release(struct host *host, struct host_chunk *chunk)
     world->node_bytes -= chunk->size;
     size_t class = chunk->size / CHUNK_STEP;
     if (class >= CHUNK_CLASSES) {
-        free(chunk);
+        free((uint8_t *)chunk - CHUNK_SHIFT);
         return;
     }
     chunk->next = world->free_chunks[class];
@@ -110,9 +113,8 @@ static struct host_chunk *chunk_new(struct world *world, size_t size)
 {
     size_t class = size / CHUNK_STEP;
     if (class >= CHUNK_CLASSES) {
-        struct host_chunk *large = calloc(1, size);
-        must(large != NULL);
-        return large;
+        uint8_t *large = world_memory(CHUNK_SHIFT + size, false);
+        return (struct host_chunk *)(void *)(large + CHUNK_SHIFT);
     }
     struct host_chunk *chunk = world->free_chunks[class];
     if (chunk != NULL) {
@@ -124,7 +126,7 @@ static struct host_chunk *chunk_new(struct world *world, size_t size)
         uint8_t *slab = world_memory(CHUNK_SLAB_BYTES, true);
         memcpy(slab, &world->chunk_slabs, sizeof world->chunk_slabs);
         world->chunk_slabs = slab;
-        world->chunk_next = slab + CHUNK_STEP;
+        world->chunk_next = slab + CHUNK_SHIFT; /* Behind the link. */
         world->chunk_end = slab + CHUNK_SLAB_BYTES;
     }
     chunk = (struct host_chunk *)(void *)world->chunk_next;
@@ -188,15 +190,13 @@ void host_intern_expect(struct port *port, const void *keys, size_t count)
     const uint8_t *key = keys;
     for (size_t i = 0; i < count; i++) {
         uint64_t hash = intern_hash(key + i * PORT_INTERN_KEY);
-        __builtin_prefetch(&intern->slots[(uint32_t)hash & intern->slot_mask]);
+        prefetch(&intern->slots[(uint32_t)hash & intern->slot_mask], PREFETCH_LINE);
     }
     for (size_t i = 0; i < count; i++) {
         uint64_t hash = intern_hash(key + i * PORT_INTERN_KEY);
         uint32_t handle = intern->slots[(uint32_t)hash & intern->slot_mask].handle;
-        const uint8_t *record = record_at(intern, handle);
-        __builtin_prefetch(record);
-        __builtin_prefetch(record + PORT_INTERN_RECORD - 1);
-        __builtin_prefetch(&intern->prefixes[handle]);
+        prefetch(record_at(intern, handle), PORT_INTERN_RECORD);
+        prefetch(&intern->prefixes[handle], PREFETCH_LINE);
     }
 }
 

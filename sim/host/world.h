@@ -71,7 +71,7 @@ struct deliveries {
 };
 
 enum {
-    CHUNK_CLASSES = 33, /* Of 128 bytes each: up to 4 KiB. */
+    CHUNK_CLASSES = 1025, /* Of 64 bytes each: up to 64 KiB. */
 };
 
 struct host_chunk {

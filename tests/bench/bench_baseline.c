@@ -145,7 +145,7 @@ static void bench_open(struct bench *bench, bool is_warm)
     bench->config.gossip.period_us = 0;
     bench->config.guard.group_rate = 0;
     bench->config.guard.peer_rate = 0;
-    bench->config.transport.sessions_max = is_warm ? 2048 : 64;
+    bench->config.transport.sessions_max = is_warm ? 512 : 64;
     bench->config.transport.session_idle_us = is_warm ? UINT64_C(1) << 50 : 0;
     bench->config.transport.rekey_after_us = UINT64_C(1) << 50;
     bench->net = (struct net_config){.latency = NET_LATENCY_MATRIX,
