@@ -224,8 +224,8 @@ static void settle(struct queue *queue, struct rng *rng, size_t pending, uint32_
         queue_push(queue, &event);
     }
     double per_slot = (double)queue->window_events / (double)queue->window_slots;
-    cr_expect(per_slot > 7 && per_slot < 65, "%zu pending, shift %u: %.1f events per slot",
-              pending, queue->wheel.shift, per_slot);
+    cr_expect(per_slot > 7 && per_slot < 65, "%zu pending, shift %u: %.1f events per slot", pending,
+              queue->wheel.shift, per_slot);
 }
 
 Test(queue, slot_width_follows_the_load_up_and_down)
