@@ -182,6 +182,7 @@ static bool world_make(struct sim *sim, char *error, size_t error_size)
         (void)snprintf(error, error_size, "libsodium cannot be used on this machine");
         return false;
     }
+    bool is_ordered = sim->options.events_max != 0 || sim->options.dispatched != NULL;
     struct world_options options = {
         .seed = sim->options.seed,
         .wall_start_us = WALL_START_US,
@@ -190,6 +191,7 @@ static bool world_make(struct sim *sim, char *error, size_t error_size)
         .net = &sim->setup.net,
         .hosts_max = scenario->node_count,
         .node_bytes_max = NODE_BYTES_MAX,
+        .threads = is_ordered ? 1 : sim->options.threads,
         .hooks = {.arg = sim,
                   .delivered = on_delivered,
                   .scripted = on_scripted,

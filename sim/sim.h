@@ -53,12 +53,15 @@ struct sim_options {
     const struct scenario *scenario; /* Borrowed for the life of the run. */
     uint64_t seed;                   /* Of this replicate. */
     uint64_t events_max;             /* --stop-at: 0 for none. */
+    uint32_t threads;                /* Of this run, 0 = 1: the results are the same. */
     enum queue_kind queue_kind;
     struct sim_sink sink;     /* Members may be NULL. */
     const volatile int *stop; /* NULL, or ends the run early once it is not 0. */
     void (*dispatched)(void *arg, const struct event *event, uint32_t kind, struct slice bytes,
                        uint64_t chain); /* NULL, or sees every event (diff, replay). */
     void *dispatched_arg;
+    /* With events_max or dispatched there is one thread, whatever `threads` says: both want the
+     * events in their order. */
 };
 
 /* NULL with a message in `error` when the scenario cannot be set up. */

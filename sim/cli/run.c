@@ -25,7 +25,8 @@ struct run_arguments {
     const char *seeds;
     struct option_list overrides;
     struct option_list sweeps;
-    uint64_t jobs; /* 0: as many as there are cores, and memory. */
+    uint64_t jobs;    /* 0: as many as there are cores, and memory. */
+    uint64_t threads; /* 0: threads_default. */
     uint64_t until_us;
     uint64_t events_max;
     int queue;
@@ -45,6 +46,8 @@ static const struct option run_options[] = {
      "number of replicates, or their seeds: 0x5eed,0x17"},
     {'j', "jobs", "N", OPTION_COUNT, ARGUMENT(jobs), NULL,
      "replicates at a time (default: cores, as memory allows)"},
+    {'t', "threads", "N", OPTION_COUNT, ARGUMENT(threads), NULL,
+     "threads of a run, up to 8 (default: free cores when it is large); the results are the same"},
     {0, "set", "/P=V", OPTION_LIST, ARGUMENT(overrides), NULL,
      "override a value of the scenario (may be repeated)"},
     {0, "sweep", "/P=A,B", OPTION_LIST, ARGUMENT(sweeps), NULL,
@@ -134,6 +137,38 @@ static uint32_t jobs_default(const struct plan *plan)
     uint32_t jobs = machine_cores();
     jobs = fitting < jobs ? (uint32_t)fitting : jobs;
     return jobs > 1 ? jobs : 1;
+}
+
+/* Below about this many nodes a millisecond holds too few events to share. */
+#define THREADED_NODES_MIN 20000
+
+static uint32_t threads_default(const struct replicate *replicate, uint32_t jobs)
+{
+    uint32_t free_cores = machine_cores() / jobs;
+    free_cores = free_cores < WORLD_THREADS_MAX ? free_cores : WORLD_THREADS_MAX;
+    bool is_large = replicate->scenario->node_count >= THREADED_NODES_MIN;
+    return is_large && free_cores > 1 && replicate->events_max == 0 ? free_cores : 1;
+}
+
+/* CLI_OK, or CLI_USAGE after a complaint. */
+static int share_cores(const struct run_arguments *arguments, struct plan *plan)
+{
+    if (arguments->threads > WORLD_THREADS_MAX) {
+        cli_complain("run", "--threads: at most %d", WORLD_THREADS_MAX);
+        return CLI_USAGE;
+    }
+    if (arguments->threads > 1 && arguments->events_max != 0) {
+        cli_complain("run", "--stop-at counts the events of one thread: use it without --threads");
+        return CLI_USAGE;
+    }
+    uint32_t jobs = arguments->jobs > 0 ? (uint32_t)arguments->jobs : jobs_default(plan);
+    jobs = jobs < plan->run_count ? jobs : plan->run_count;
+    for (uint32_t i = 0; i < plan->run_count; i++) {
+        struct replicate *replicate = &plan->runs[i];
+        replicate->threads = arguments->threads > 0 ? (uint32_t)arguments->threads
+                                                    : threads_default(replicate, jobs);
+    }
+    return CLI_OK;
 }
 
 /* Only the folder of the default is ours to make. NULL after a complaint. */
@@ -246,6 +281,7 @@ static int run(const struct command *command, int count, char **words)
                                                     arguments.events_max == 0,
                                        .report_format = (enum report_format)arguments.error_format};
         code = plan_make(&plan, &options);
+        code = code == CLI_OK ? share_cores(&arguments, &plan) : code;
         if (code == CLI_OK && arguments.prints_resolved) {
             code = print_resolved(&plan);
         } else if (code == CLI_OK && arguments.is_dry) {

@@ -24,4 +24,7 @@ struct replay_context {
 /* One per process; copied. NULL clears it: a broken must() then prints only its own line. */
 void replay_context_set(const struct replay_context *context);
 
+/* On a thread that runs a part of the world: its own time, node and count of events instead. */
+void replay_thread_set(const uint64_t *now_us, const uint32_t *node, const uint64_t *events);
+
 #endif /* SIM_ENGINE_REPLAY_H */

@@ -5,20 +5,15 @@
 #include <string.h>
 
 #include "node/base/must.h"
-#include "node/base/prefetch.h"
 #include "sim/host/world.h"
 
-enum {
-    /* Events of the open slot to look ahead: far enough for a line to arrive, near enough to stay.
-     */
-    AHEAD_HOST = 6,
-    AHEAD_NODE = 4,
-    AHEAD_SESSION = 2,
-    NODE_HEAD_BYTES = 1344, /* Core to the head of the dht: what every datagram touches. */
-};
-
-static void dispatch(struct world *world, const struct event *event);
-static void look_ahead(struct world *world);
+static uint64_t next_us(struct world *world);
+static bool run_scripts(struct world *world);
+static bool run_window(struct world *world, uint64_t end_us);
+static void run_one(void *arg, uint32_t number);
+static uint64_t window_end_us(uint64_t now_us);
+static struct event event_of(struct host *host, uint64_t time_us, enum host_event kind,
+                             uint32_t index);
 
 static const struct port_ops simulated_ops = {
     .wake_at = host_wake_at,
@@ -46,34 +41,37 @@ static const struct port_ops simulated_ops = {
 struct world *world_open(const struct world_options *options)
 {
     must(options->hosts_max > 0 && options->crypto != NULL && options->net != NULL);
+    must(options->threads <= WORLD_THREADS_MAX);
 
     struct world *world = calloc(1, sizeof *world);
     must(world != NULL);
     world->options = *options;
-    must(queue_open(&world->queue, options->queue_kind) == ERR_OK);
+    world->shard_count = options->threads > 1 ? options->threads : 1;
     world->hosts = world_memory(options->hosts_max * sizeof(struct host), true);
-    packets_open(world);
-    uint32_t contacts_max = options->contacts_max;
-    intern_open(&world->intern, contacts_max != 0 ? contacts_max : options->hosts_max * 4 + 1024);
+    for (uint32_t i = 0; i < world->shard_count; i++) {
+        world->shards[i] = shard_open(world, i);
+    }
+    must(queue_open(&world->scripts, options->queue_kind) == ERR_OK);
+    if (world->shard_count > 1) {
+        world->crew = crew_open(world->shard_count, run_one, world);
+        must(world->crew != NULL);
+    }
     return world;
 }
 
 void world_close(struct world *world)
 {
+    if (world->crew != NULL) {
+        crew_close(world->crew);
+    }
     for (uint32_t i = 0; i < world->host_count; i++) {
         host_chunks_drop(&world->hosts[i]);
         host_disk_free(&world->hosts[i]);
     }
-    for (void *slab = world->chunk_slabs, *next; slab != NULL; slab = next) {
-        memcpy(&next, slab, sizeof next);
-        free(slab);
+    for (uint32_t i = 0; i < world->shard_count; i++) {
+        shard_close(world->shards[i]);
     }
-    packets_close(world);
-    intern_close(&world->intern);
-    queue_close(world->queue);
-    free(world->deliveries.items);
-    free(world->deliveries.text);
-    free(world->errands);
+    queue_close(world->scripts);
     free(world->groups);
     free(world->hosts);
     free(world);
@@ -95,19 +93,37 @@ uint64_t world_now_us(const struct world *world)
     return world->now_us;
 }
 
+uint64_t world_told_us(const struct world *world)
+{
+    return world->is_telling ? world->told_us : world->now_us;
+}
+
 uint64_t world_seed(const struct world *world)
 {
     return world->options.seed;
 }
 
-const struct host_counts *world_counts(const struct world *world)
+const struct host_counts *world_counts(struct world *world)
 {
+    world->counts = (struct host_counts){0};
+    for (uint32_t i = 0; i < world->shard_count; i++) {
+        const struct host_counts *counts = &world->shards[i]->counts;
+        world->counts.events += counts->events;
+        world->counts.datagrams_sent += counts->datagrams_sent;
+        world->counts.datagrams_lost += counts->datagrams_lost;
+        world->counts.datagrams_dead += counts->datagrams_dead;
+        world->counts.bytes_sent += counts->bytes_sent;
+    }
     return &world->counts;
 }
 
 size_t world_queue_len(const struct world *world)
 {
-    return queue_len(world->queue);
+    size_t len = queue_len(world->scripts);
+    for (uint32_t i = 0; i < world->shard_count; i++) {
+        len += queue_len(world->shards[i]->queue);
+    }
+    return len;
 }
 
 void world_digest_chains(const struct world *world, uint64_t *chains)
@@ -129,48 +145,114 @@ uint64_t world_digest(const struct world *world)
 
 void world_replay_context(const struct world *world, struct replay_context *context)
 {
-    context->now_us = &world->now_us;
-    context->node = &world->destination;
-    context->events = &world->counts.events;
+    const struct shard *shard = world->shards[0];
+    context->now_us = &shard->now_us;
+    context->node = &shard->destination;
+    context->events = &shard->counts.events;
 }
 
 bool world_run_until(struct world *world, uint64_t time_us, uint64_t events_max,
                      const volatile int *stop)
 {
-    must(world->entered == NULL);
+    must(!world->is_in_window && !world->is_telling);
     must(time_us >= world->now_us);
+    must(events_max == 0 ||
+         world->shard_count == 1); /* Which event is the n-th is for one to say. */
 
+    world->events_max = events_max;
     for (;;) {
-        const struct event *next = queue_peek(world->queue);
-        if (next == NULL || next->time_us >= time_us) {
+        uint64_t first_us = next_us(world);
+        if (first_us >= time_us) {
             break;
         }
-        if ((events_max != 0 && world->counts.events >= events_max) ||
-            (stop != NULL && *stop != 0)) {
+        if (stop != NULL && *stop != 0) {
             return false;
         }
-        struct event event = queue_pop(world->queue);
-        look_ahead(world);
-        must(event.time_us >= world->now_us);
-        world->now_us = event.time_us;
-        dispatch(world, &event);
+        uint64_t start_us = first_us / WINDOW_US * WINDOW_US;
+        world->now_us = start_us > world->now_us ? start_us : world->now_us;
+        uint64_t end_us = window_end_us(world->now_us);
+        if (!run_scripts(world) || !run_window(world, end_us < time_us ? end_us : time_us)) {
+            return false;
+        }
     }
     world->now_us = time_us;
     return true;
+}
+
+/* Of everything that is still to come. */
+static uint64_t next_us(struct world *world)
+{
+    const struct event *script = queue_peek(world->scripts);
+    uint64_t first_us = script != NULL ? script->time_us : PORT_NEVER;
+    for (uint32_t i = 0; i < world->shard_count; i++) {
+        uint64_t shard_us = shard_next_us(world->shards[i]);
+        first_us = shard_us < first_us ? shard_us : first_us;
+    }
+    return first_us;
+}
+
+static uint64_t window_end_us(uint64_t now_us)
+{
+    return (now_us / WINDOW_US + 1) * WINDOW_US;
+}
+
+/* Those due now, and those they cause. False when the run's last event came first. */
+static bool run_scripts(struct world *world)
+{
+    for (;;) {
+        const struct event *next = queue_peek(world->scripts);
+        if (next == NULL || next->time_us > world->now_us) {
+            return true;
+        }
+        if (world->events_max != 0 && world->shards[0]->counts.events >= world->events_max) {
+            return false;
+        }
+        struct event event = queue_pop(world->scripts);
+        struct shard *shard = world->hosts[event.destination].shard;
+        must(event.time_us == world->now_us);
+        shard->now_us = event.time_us;
+        host_dispatch(shard, &event);
+    }
+}
+
+/* Likewise. */
+static bool run_window(struct world *world, uint64_t end_us)
+{
+    world->window_us = end_us;
+    world->half ^= 1;
+    world->is_in_window = true;
+    bool is_over = true;
+    if (world->crew != NULL) {
+        crew_run(world->crew);
+    } else {
+        is_over = shard_run(world->shards[0]);
+    }
+    world->is_in_window = false;
+    world->now_us = is_over ? end_us : world->shards[0]->now_us;
+    world_tell(world);
+    return is_over;
+}
+
+static void run_one(void *arg, uint32_t number)
+{
+    struct world *world = arg;
+    struct shard *shard = world->shards[number];
+    replay_thread_set(&shard->now_us, &shard->destination, &shard->counts.events);
+    (void)shard_run(shard); /* Without a last event it ends with the window. */
 }
 
 int host_start(struct host *host, const struct node_config *config)
 {
     must(host->node == NULL);
 
-    struct world *world = host->world;
+    struct world *world = world_of(host);
     host->incarnation++;
     host->wake_us = PORT_NEVER;
     host->cpu_free_ns = world->now_us * 1000;
     host->paths_open = 0;
     host->port.ops = &simulated_ops;
     host->port.crypto = world->options.crypto;
-    host->port.intern = &world->intern.view;
+    host->port.intern = &host->shard->intern.view;
     host->node = host_chunk_get(host, sizeof(struct node));
     host_entry_begin(host);
     int status = node_init(host->node, &host->port, config);
@@ -198,7 +280,7 @@ void host_stop(struct host *host)
 void host_kill(struct host *host)
 {
     must(host->node != NULL);
-    must(host->world->entered == NULL);
+    must(host->shard->entered == NULL);
     host->node = NULL;
     host->wake_us = PORT_NEVER;
     host_backlog_drop(host);
@@ -225,99 +307,116 @@ void host_enter(struct host *host, void (*call)(struct node *node, void *arg), v
 
 void host_script(struct host *host, uint64_t time_us, uint32_t what)
 {
-    must(time_us >= host->world->now_us);
-    host_post(host, time_us, HOST_EVENT_SCRIPT, what);
+    struct world *world = world_of(host);
+    must(time_us >= world->now_us && !world->is_in_window);
+    struct event event =
+        event_of(host, (time_us + WINDOW_US - 1) / WINDOW_US * WINDOW_US, HOST_EVENT_SCRIPT, what);
+    queue_push(world->scripts, &event);
 }
 
 void host_post(struct host *host, uint64_t time_us, enum host_event kind, uint32_t index)
 {
+    struct event event = event_of(host, time_us, kind, index);
+    queue_push(host->shard->queue, &event);
+}
+
+static struct event event_of(struct host *host, uint64_t time_us, enum host_event kind,
+                             uint32_t index)
+{
     must(index < 1u << EVENT_INDEX_BITS);
-    struct event event = {.time_us = time_us,
+    return (struct event){.time_us = time_us,
                           .destination = host->index,
                           .source = host->index,
                           .sequence = host->sequence++,
                           .payload = event_payload(kind, index)};
-    queue_push(host->world->queue, &event);
+}
+
+/* The host's present: inside a window its shard's, else everybody's. */
+static uint64_t now_of(const struct host *host)
+{
+    const struct world *world = world_of(host);
+    return world->is_in_window ? host->shard->now_us : world->now_us;
 }
 
 void host_entry_begin(struct host *host)
 {
-    struct world *world = host->world;
-    must(world->entered == NULL); /* Laws: one thread, never re-entered. */
-    world->entered = host;
-    host->port.now_us = world->now_us;
-    host->port.wall_us = world->options.wall_start_us + world->now_us;
+    struct shard *shard = host->shard;
+    must(shard->entered == NULL); /* Laws: one thread, never re-entered. */
+    shard->entered = host;
+    host->port.now_us = now_of(host);
+    host->port.wall_us = shard->world->options.wall_start_us + host->port.now_us;
     host->port.spent_ns = 0;
 }
 
 void host_entry_end(struct host *host)
 {
-    struct world *world = host->world;
-    must(world->entered == host);
-    must(host->port.now_us == world->now_us); /* Law: time stood still. */
-    uint64_t free_ns = world->now_us * 1000;
+    struct shard *shard = host->shard;
+    must(shard->entered == host);
+    must(host->port.now_us == now_of(host)); /* Law: time stood still. */
+    uint64_t free_ns = host->port.now_us * 1000;
     free_ns = host->cpu_free_ns > free_ns ? host->cpu_free_ns : free_ns;
     host->cpu_free_ns = free_ns + host->port.spent_ns;
-    world->entered = NULL;
-    host_deliveries_flush(host);
+    shard->entered = NULL;
+    if (!shard->world->is_in_window && !shard->world->is_telling) {
+        world_tell(shard->world);
+    }
 }
 
 /* Folds the event into its owner's chain, and shows it to whoever watches. */
-static void record(struct world *world, struct host *host, const struct event *event,
-                   enum host_event kind, struct slice bytes)
+static void record(struct host *host, const struct event *event, enum host_event kind,
+                   struct slice bytes)
 {
-    world->counts.events++;
+    host->shard->counts.events++;
     host->digest = digest_step(host->digest, event->time_us, event->source, event->sequence, kind,
                                bytes.data, bytes.len);
-    const struct world_hooks *hooks = &world->options.hooks;
+    const struct world_hooks *hooks = &world_of(host)->options.hooks;
     if (hooks->dispatched != NULL) {
         hooks->dispatched(hooks->arg, event, kind, bytes, host->digest);
     }
 }
 
-static void deliver(struct world *world, struct host *host, const struct event *event,
-                    enum host_event kind, struct packet *packet)
+static void deliver(struct host *host, const struct event *event, enum host_event kind,
+                    struct packet *packet)
 {
     struct slice bytes = slice_of(packet->bytes, packet->len);
-    record(world, host, event, kind, bytes);
+    record(host, event, kind, bytes);
     host_entry_begin(host);
     node_on_datagram(host->node, packet->to_path, &packet->from, bytes);
     host_entry_end(host);
 }
 
-static void on_datagram(struct world *world, struct host *host, const struct event *event,
-                        uint32_t index)
+static void on_datagram(struct host *host, const struct event *event, uint32_t index)
 {
-    struct packet *packet = packet_at(world, index);
+    struct packet *packet = packet_at(world_of(host), index);
     if (host_receive(host, event, packet)) {
-        deliver(world, host, event, HOST_EVENT_DATAGRAM, packet);
-        packet_free(world, index);
+        deliver(host, event, HOST_EVENT_DATAGRAM, packet);
+        packet_free(host->shard, index);
     }
 }
 
-static void on_ready(struct world *world, struct host *host, const struct event *event)
+static void on_ready(struct host *host, const struct event *event)
 {
     uint32_t index;
     struct packet *packet = host_backlog_next(host, &index);
     if (packet == NULL) {
         return;
     }
-    deliver(world, host, event, HOST_EVENT_READY, packet);
-    packet_free(world, index);
+    deliver(host, event, HOST_EVENT_READY, packet);
+    packet_free(host->shard, index);
     if (host->backlog_first != 0) {
         host_post(host, (host->cpu_free_ns + 999) / 1000, HOST_EVENT_READY, 0);
     }
 }
 
-static void on_errand(struct world *world, struct host *host, const struct event *event,
-                      enum host_event kind, uint32_t index)
+static void on_errand(struct host *host, const struct event *event, enum host_event kind,
+                      uint32_t index)
 {
-    struct errand errand = world->errands[index];
-    errand_put(world, index);
+    struct errand errand = host->shard->errands[index];
+    errand_put(host->shard, index);
     if (host->node == NULL || errand.incarnation != host->incarnation) {
         return;
     }
-    record(world, host, event, kind, slice_of(NULL, 0));
+    record(host, event, kind, slice_of(NULL, 0));
     if (kind == HOST_EVENT_DURABLE) {
         host_disk_durable(host, errand.ticket);
     }
@@ -332,64 +431,36 @@ static void on_errand(struct world *world, struct host *host, const struct event
     host_entry_end(host);
 }
 
-static void dispatch(struct world *world, const struct event *event)
+void host_dispatch(struct shard *shard, const struct event *event)
 {
+    const struct world *world = shard->world;
     struct host *host = &world->hosts[event->destination];
-    world->destination = event->destination;
+    shard->destination = event->destination;
     enum host_event kind = event->payload >> EVENT_INDEX_BITS;
     uint32_t index = event->payload & EVENT_INDEX_MASK;
     switch (kind) {
     case HOST_EVENT_DATAGRAM:
-        on_datagram(world, host, event, index);
+        on_datagram(host, event, index);
         break;
     case HOST_EVENT_READY:
-        on_ready(world, host, event);
+        on_ready(host, event);
         break;
     case HOST_EVENT_WAKE:
         if (host->node == NULL || host->wake_us != event->time_us) {
             break; /* A wake-up that was moved, or of a node that is gone. */
         }
         host->wake_us = PORT_NEVER;
-        record(world, host, event, kind, slice_of(NULL, 0));
+        record(host, event, kind, slice_of(NULL, 0));
         host_entry_begin(host);
         node_on_wake(host->node);
         host_entry_end(host);
         break;
     case HOST_EVENT_SCRIPT:
-        record(world, host, event, kind, slice_of(&index, sizeof index));
+        record(host, event, kind, slice_of(&index, sizeof index));
         world->options.hooks.scripted(world->options.hooks.arg, host, index);
         break;
     default:
-        on_errand(world, host, event, kind, index);
+        on_errand(host, event, kind, index);
         break;
-    }
-}
-
-/* Three steps ahead of the run, each with what the one before has brought: the host and the
- * packet's head; the node's head and the packet's body; what the node itself knows the packet will
- * touch. */
-static void look_ahead(struct world *world)
-{
-    const struct event *ahead = queue_ahead(world->queue, AHEAD_HOST);
-    if (ahead != NULL) {
-        prefetch(&world->hosts[ahead->destination], sizeof(struct host));
-        if (ahead->payload >> EVENT_INDEX_BITS == HOST_EVENT_DATAGRAM) {
-            prefetch(packet_at(world, ahead->payload & EVENT_INDEX_MASK), sizeof(struct packet));
-        }
-    }
-    ahead = queue_ahead(world->queue, AHEAD_NODE);
-    const struct node *node = ahead != NULL ? world->hosts[ahead->destination].node : NULL;
-    if (node != NULL) {
-        prefetch(node, NODE_HEAD_BYTES);
-        if (ahead->payload >> EVENT_INDEX_BITS == HOST_EVENT_DATAGRAM) {
-            const struct packet *packet = packet_at(world, ahead->payload & EVENT_INDEX_MASK);
-            prefetch(packet->bytes, packet->len);
-        }
-    }
-    ahead = queue_ahead(world->queue, AHEAD_SESSION);
-    node = ahead != NULL ? world->hosts[ahead->destination].node : NULL;
-    if (node != NULL && ahead->payload >> EVENT_INDEX_BITS == HOST_EVENT_DATAGRAM) {
-        const struct packet *packet = packet_at(world, ahead->payload & EVENT_INDEX_MASK);
-        node_expect(node, &packet->from, slice_of(packet->bytes, packet->len));
     }
 }

@@ -21,8 +21,9 @@
 #include "sim/net/net.h"
 
 enum {
-    HOST_PORT = 8468,                /* UDP port of every main path, as the live node's default. */
-    HOST_PATHS_MAX = 8,              /* Extra paths of one host. */
+    HOST_PORT = 8468,   /* UDP port of every main path, as the live node's default. */
+    HOST_PATHS_MAX = 8, /* Extra paths of one host. */
+    WORLD_THREADS_MAX = 8,
     HOST_GROUP_NODES_MAX = 254,      /* Hosts in one /24. */
     HOST_BACKLOG_BYTES_MAX = 212992, /* Socket buffer: Linux's net.core.rmem_default. */
 };
@@ -38,17 +39,20 @@ enum host_event {
 };
 
 struct host;
+struct shard;
 struct world;
 
 struct world_hooks {
     void *arg;
-    /* A node's event, after its entry has returned; may submit commands to any host that is up. */
+    /* A node's event, soon after its entry has returned: at the end of the window of at most a
+     * millisecond in which it fell. May submit commands to any host that is up. */
     void (*delivered)(void *arg, struct host *host, const struct port_event *event);
     /* A scripted event of a host has come due (host_script). */
     void (*scripted)(void *arg, struct host *host, uint32_t what);
-    /* NULL, or observation of every trace event. */
+    /* NULL, or observation of every trace event, on the thread that runs the host. */
     void (*traced)(void *arg, struct host *host, const struct port_trace *event);
-    /* NULL, or every event that is dispatched, in order: for diff and replay. */
+    /* NULL, or every event that is dispatched, on the thread that runs its destination; in order
+     * when there is one. */
     void (*dispatched)(void *arg, const struct event *event, uint32_t kind, struct slice bytes,
                        uint64_t chain);
 };
@@ -62,6 +66,7 @@ struct world_options {
     uint32_t hosts_max;
     uint32_t contacts_max;   /* Interned contacts; 0 = four for each host. */
     uint32_t node_bytes_max; /* A node's declared maximum of memory. */
+    uint32_t threads;        /* That run hosts, up to WORLD_THREADS_MAX; 0 = 1. */
     struct world_hooks hooks;
 };
 
@@ -75,8 +80,8 @@ struct host_counts {
 
 struct host {
     struct port port;
-    struct world *world;
-    struct node *node; /* NULL while down. */
+    struct shard *shard; /* Who runs it. */
+    struct node *node;   /* NULL while down. */
     struct net_link link;
     uint64_t wake_us;     /* The node's one pending wake-up. */
     uint64_t cpu_free_ns; /* Until when the simulated processor is busy. */
@@ -102,13 +107,15 @@ uint32_t world_add_host(struct world *world, uint32_t group24);
 struct host *world_host(struct world *world, uint32_t index);
 uint32_t world_host_count(const struct world *world);
 uint64_t world_now_us(const struct world *world);
+/* While hooks.delivered runs: when the event was delivered. Else now. */
+uint64_t world_told_us(const struct world *world);
 uint64_t world_seed(const struct world *world);
-const struct host_counts *world_counts(const struct world *world);
+const struct host_counts *world_counts(struct world *world);
 size_t world_queue_len(const struct world *world);
 
 /* Runs every event before time_us, then sets the clock to it. Stops early, at the event it is about
- * to run, once `events_max` events have run in all (0 = no limit) or *stop is set. Returns true
- * when time_us was reached. */
+ * to run, once `events_max` events have run in all (0 = no limit; else with one thread only) or, at
+ * the end of a window, *stop is set. Returns true when time_us was reached. */
 bool world_run_until(struct world *world, uint64_t time_us, uint64_t events_max,
                      const volatile int *stop);
 
@@ -129,7 +136,8 @@ void host_stop(struct host *host);
 void host_kill(struct host *host);
 /* What the host's driver asks of its node; an entry of its own. */
 int host_submit(struct host *host, const struct node_command *command);
-/* An event of the script for this host: hooks.scripted(host, what) at time_us. */
+/* An event of the script for this host: hooks.scripted(host, what) at time_us, rounded up to a
+ * whole millisecond. */
 void host_script(struct host *host, uint64_t time_us, uint32_t what);
 /* Runs `call(node, arg)` as an entry of the host's node; for tests and prebuilt networks. */
 void host_enter(struct host *host, void (*call)(struct node *node, void *arg), void *arg);

@@ -19,7 +19,7 @@ enum {
 };
 _Static_assert(sizeof(struct host_chunk) <= CHUNK_HEADER, "the header fits before the bytes");
 
-static struct host_chunk *chunk_new(struct world *world, size_t size);
+static struct host_chunk *chunk_new(struct shard *shard, size_t size);
 static void chunk_release(struct host *host, struct host_chunk *chunk);
 static uint8_t *record_at(const struct intern *intern, uint32_t handle);
 static uint64_t intern_hash(const void *key);
@@ -41,7 +41,7 @@ void *world_memory(size_t bytes, bool is_huge)
 void *host_arena_more(struct port *port, size_t bytes, size_t *given)
 {
     struct host *host = host_of(port);
-    if (host->chunk_bytes + bytes > host->world->options.node_bytes_max) {
+    if (host->chunk_bytes + bytes > world_of(host)->options.node_bytes_max) {
         return NULL;
     }
     *given = bytes;
@@ -50,9 +50,9 @@ void *host_arena_more(struct port *port, size_t bytes, size_t *given)
 
 void *host_chunk_get(struct host *host, size_t bytes)
 {
-    struct world *world = host->world;
+    struct shard *shard = host->shard;
     size_t size = (CHUNK_HEADER + bytes + CHUNK_STEP - 1) / CHUNK_STEP * CHUNK_STEP;
-    struct host_chunk *chunk = chunk_new(world, size);
+    struct host_chunk *chunk = chunk_new(shard, size);
     chunk->bytes = (uint32_t)bytes;
     chunk->size = (uint32_t)size;
     chunk->previous = NULL;
@@ -62,7 +62,7 @@ void *host_chunk_get(struct host *host, size_t bytes)
     }
     host->chunks = chunk;
     host->chunk_bytes += (uint32_t)bytes;
-    world->node_bytes += size;
+    shard->node_bytes += size;
     return (uint8_t *)chunk + CHUNK_HEADER;
 }
 
@@ -73,7 +73,7 @@ void host_arena_less(struct port *port, void *memory)
 
 static void chunk_release(struct host *host, struct host_chunk *chunk)
 {
-    struct world *world = host->world;
+    struct shard *shard = host->shard;
     if (chunk->previous != NULL) {
         chunk->previous->next = chunk->next;
     } else {
@@ -84,14 +84,14 @@ static void chunk_release(struct host *host, struct host_chunk *chunk)
         chunk->next->previous = chunk->previous;
     }
     host->chunk_bytes -= chunk->bytes;
-    world->node_bytes -= chunk->size;
+    shard->node_bytes -= chunk->size;
     size_t class = chunk->size / CHUNK_STEP;
     if (class >= CHUNK_CLASSES) {
         free((uint8_t *)chunk - CHUNK_SHIFT);
         return;
     }
-    chunk->next = world->free_chunks[class];
-    world->free_chunks[class] = chunk;
+    chunk->next = shard->free_chunks[class];
+    shard->free_chunks[class] = chunk;
 }
 
 void host_chunks_drop(struct host *host)
@@ -105,32 +105,36 @@ void host_chunks_drop(struct host *host)
 
 size_t world_node_bytes(const struct world *world)
 {
-    return world->node_bytes;
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < world->shard_count; i++) {
+        bytes += world->shards[i]->node_bytes;
+    }
+    return bytes;
 }
 
 /* Zeroed. Larger ones than the classes go are the heap's business. */
-static struct host_chunk *chunk_new(struct world *world, size_t size)
+static struct host_chunk *chunk_new(struct shard *shard, size_t size)
 {
     size_t class = size / CHUNK_STEP;
     if (class >= CHUNK_CLASSES) {
         uint8_t *large = world_memory(CHUNK_SHIFT + size, false);
         return (struct host_chunk *)(void *)(large + CHUNK_SHIFT);
     }
-    struct host_chunk *chunk = world->free_chunks[class];
+    struct host_chunk *chunk = shard->free_chunks[class];
     if (chunk != NULL) {
-        world->free_chunks[class] = chunk->next;
+        shard->free_chunks[class] = chunk->next;
         memset(chunk, 0, size);
         return chunk;
     }
-    if ((size_t)(world->chunk_end - world->chunk_next) < size) {
+    if ((size_t)(shard->chunk_end - shard->chunk_next) < size) {
         uint8_t *slab = world_memory(CHUNK_SLAB_BYTES, true);
-        memcpy(slab, &world->chunk_slabs, sizeof world->chunk_slabs);
-        world->chunk_slabs = slab;
-        world->chunk_next = slab + CHUNK_SHIFT; /* Behind the link. */
-        world->chunk_end = slab + CHUNK_SLAB_BYTES;
+        memcpy(slab, &shard->chunk_slabs, sizeof shard->chunk_slabs);
+        shard->chunk_slabs = slab;
+        shard->chunk_next = slab + CHUNK_SHIFT; /* Behind the link. */
+        shard->chunk_end = slab + CHUNK_SLAB_BYTES;
     }
-    chunk = (struct host_chunk *)(void *)world->chunk_next;
-    world->chunk_next += size;
+    chunk = (struct host_chunk *)(void *)shard->chunk_next;
+    shard->chunk_next += size;
     return chunk;
 }
 
@@ -164,7 +168,7 @@ void intern_close(struct intern *intern)
 
 uint32_t host_intern_get(struct port *port, const void *key, port_intern_fn complete)
 {
-    struct intern *intern = &host_of(port)->world->intern;
+    struct intern *intern = &host_of(port)->shard->intern;
     uint64_t hash = intern_hash(key);
     uint32_t slot = intern_slot(intern, key, hash);
     if (intern->slots[slot].handle != 0) {
@@ -186,7 +190,7 @@ uint32_t host_intern_get(struct port *port, const void *key, port_intern_fn comp
  */
 void host_intern_expect(struct port *port, const void *keys, size_t count)
 {
-    const struct intern *intern = &host_of(port)->world->intern;
+    const struct intern *intern = &host_of(port)->shard->intern;
     const uint8_t *key = keys;
     for (size_t i = 0; i < count; i++) {
         uint64_t hash = intern_hash(key + i * PORT_INTERN_KEY);
@@ -202,14 +206,18 @@ void host_intern_expect(struct port *port, const void *keys, size_t count)
 
 void host_intern_keep(struct port *port, uint32_t handle)
 {
-    must(handle < host_of(port)->world->intern.count);
+    must(handle < host_of(port)->shard->intern.count);
 }
 
 size_t world_intern_bytes(const struct world *world)
 {
-    const struct intern *intern = &world->intern;
-    return (size_t)intern->count * (PORT_INTERN_RECORD + sizeof(uint64_t)) +
-           ((size_t)intern->slot_mask + 1) * sizeof(struct intern_slot);
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < world->shard_count; i++) {
+        const struct intern *intern = &world->shards[i]->intern;
+        bytes += (size_t)intern->count * (PORT_INTERN_RECORD + sizeof(uint64_t)) +
+                 ((size_t)intern->slot_mask + 1) * sizeof(struct intern_slot);
+    }
+    return bytes;
 }
 
 static uint8_t *record_at(const struct intern *intern, uint32_t handle)

@@ -19,49 +19,51 @@ enum {
 static const uint16_t class_bytes[PACKET_CLASSES] = {CLASS_SMALL, CLASS_MIDDLE, CLASS_LARGE};
 static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-static uint32_t packet_get(struct world *world, size_t len, struct packet **packet);
+static uint32_t packet_get(struct shard *shard, size_t len, struct packet **packet);
 
-void packets_open(struct world *world)
+void packets_open(struct shard *shard)
 {
     for (int i = 0; i < PACKET_CLASSES; i++) {
-        world->packets[i] = (struct packet_class){
-            .packet_bytes = ((uint32_t)sizeof(struct packet) + class_bytes[i] + 15u) & ~15u};
+        shard->packets[i].packet_bytes =
+            ((uint32_t)sizeof(struct packet) + class_bytes[i] + 15u) & ~15u;
     }
 }
 
-void packets_close(struct world *world)
+void packets_close(struct shard *shard)
 {
     for (int i = 0; i < PACKET_CLASSES; i++) {
-        struct packet_class *class = &world->packets[i];
-        for (uint32_t slab = 0; slab < class->slab_count; slab++) {
-            free(class->slabs[slab]);
+        for (uint32_t slab = 0; slab < shard->packets[i].slab_count; slab++) {
+            free(shard->packets[i].slabs[slab]);
         }
-        free(class->slabs);
     }
 }
 
-struct packet *packet_at(struct world *world, uint32_t index)
+struct packet *packet_at(const struct world *world, uint32_t index)
 {
-    const struct packet_class *class = &world->packets[index & ((1u << PACKET_CLASS_BITS) - 1)];
-    uint32_t number = index >> PACKET_CLASS_BITS;
+    uint32_t shard = index >> PACKET_CLASS_BITS & ((1u << PACKET_SHARD_BITS) - 1);
+    uint32_t number = index >> (PACKET_CLASS_BITS + PACKET_SHARD_BITS);
+    const struct packet_class *class =
+        &world->shards[shard]->packets[index & ((1u << PACKET_CLASS_BITS) - 1)];
     return (struct packet *)(void *)(class->slabs[number >> PACKET_SLAB_BITS] +
                                      (size_t)(number & ((1u << PACKET_SLAB_BITS) - 1)) *
                                          class->packet_bytes);
 }
 
-void packet_free(struct world *world, uint32_t index)
+void packet_free(struct shard *shard, uint32_t index)
 {
-    struct packet_class *class = &world->packets[index & ((1u << PACKET_CLASS_BITS) - 1)];
-    packet_at(world, index)->next = class->free;
-    class->free = (index >> PACKET_CLASS_BITS) + 1;
+    struct packet_class *class = &shard->packets[index & ((1u << PACKET_CLASS_BITS) - 1)];
+    packet_at(shard->world, index)->next = class->free;
+    class->free = index + 1;
 }
 
 size_t world_packet_bytes(const struct world *world)
 {
     size_t bytes = 0;
-    for (int i = 0; i < PACKET_CLASSES; i++) {
-        bytes += ((size_t)world->packets[i].slab_count << PACKET_SLAB_BITS) *
-                 world->packets[i].packet_bytes;
+    for (uint32_t i = 0; i < world->shard_count; i++) {
+        for (int j = 0; j < PACKET_CLASSES; j++) {
+            const struct packet_class *class = &world->shards[i]->packets[j];
+            bytes += ((size_t) class->slab_count << PACKET_SLAB_BITS) * class->packet_bytes;
+        }
     }
     return bytes;
 }
@@ -104,7 +106,7 @@ uint32_t world_add_host(struct world *world, uint32_t group24)
     addr->ip[15] = (uint8_t)(member + 1);
     host_addr_of(host, PORT_MAIN_PATH, addr);
     host->index = index;
-    host->world = world;
+    host->shard = world->shards[index % world->shard_count];
     host->wake_us = PORT_NEVER;
     host->digest = DIGEST_START;
     rng_stream(&host->entropy, world->options.seed, "entropy", index, 0);
@@ -162,20 +164,21 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
 {
     (void)flags; /* No model reads them yet: TTL is NAT traversal's, ECN congestion control's. */
     struct host *host = host_of(port);
-    struct world *world = host->world;
-    must(world->entered == host); /* Law: a node acts only inside an entry of its own. */
+    struct shard *shard = host->shard;
+    struct world *world = shard->world;
+    must(shard->entered == host); /* Law: a node acts only inside an entry of its own. */
     if (bytes.len > PORT_DATAGRAM_MAX) {
         return ERR_TOO_LARGE;
     }
     if (!path_is_open(host, path)) {
         return ERR_INVALID;
     }
-    world->counts.datagrams_sent++;
-    world->counts.bytes_sent += bytes.len;
+    shard->counts.datagrams_sent++;
+    shard->counts.bytes_sent += bytes.len;
     struct host *receiver = world_find(world, to);
     uint32_t to_path = ((uint32_t)to->port[0] << 8 | to->port[1]) - HOST_PORT;
     if (receiver == NULL || to_path > HOST_PATHS_MAX) {
-        world->counts.datagrams_lost++;
+        shard->counts.datagrams_lost++;
         return ERR_OK; /* Nobody lives there: the network does not tell. */
     }
     /* What the processor has spent in this entry so far delays what it sends. */
@@ -183,11 +186,11 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
     uint64_t arrive_us;
     if (net_depart(world->options.net, &host->link, &receiver->link, bytes.len + UDP_HEADER_BYTES,
                    leave_us, &arrive_us) != NET_PASSED) {
-        world->counts.datagrams_lost++;
+        shard->counts.datagrams_lost++;
         return ERR_OK;
     }
     struct packet *packet;
-    uint32_t index = packet_get(world, bytes.len, &packet);
+    uint32_t index = packet_get(shard, bytes.len, &packet);
     packet->len = (uint16_t)bytes.len;
     host_addr_of(host, (uint8_t)path, &packet->from);
     packet->to_path = (uint8_t)to_path;
@@ -198,28 +201,28 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
                           .source = host->index,
                           .sequence = host->sequence++,
                           .payload = event_payload(HOST_EVENT_DATAGRAM, index)};
-    queue_push(world->queue, &event);
+    shard_push(shard, &event);
     return ERR_OK;
 }
 
-static void drop(struct world *world, uint32_t index, uint64_t *counter)
+static void drop(struct shard *shard, uint32_t index, uint64_t *counter)
 {
     (*counter)++;
-    packet_free(world, index);
+    packet_free(shard, index);
 }
 
 /* The processor is busy: the socket keeps the datagram while it has room. */
 static void backlog_add(struct host *host, struct packet *packet, uint32_t index)
 {
-    struct world *world = host->world;
+    struct shard *shard = host->shard;
     if (host->backlog_bytes + packet->len > HOST_BACKLOG_BYTES_MAX) {
-        drop(world, index, &world->counts.datagrams_lost);
+        drop(shard, index, &shard->counts.datagrams_lost);
         return;
     }
     packet->next = 0;
     host->backlog_bytes += packet->len;
     if (host->backlog_first != 0) {
-        packet_at(world, host->backlog_last - 1)->next = index + 1;
+        packet_at(shard->world, host->backlog_last - 1)->next = index + 1;
     } else {
         host->backlog_first = index + 1;
         host_post(host, (host->cpu_free_ns + 999) / 1000, HOST_EVENT_READY, 0);
@@ -229,25 +232,26 @@ static void backlog_add(struct host *host, struct packet *packet, uint32_t index
 
 bool host_receive(struct host *host, const struct event *event, struct packet *packet)
 {
-    struct world *world = host->world;
+    struct shard *shard = host->shard;
     uint32_t index = event->payload & EVENT_INDEX_MASK;
     if (!packet->is_received) {
         packet->is_received = true;
         uint64_t deliver_us;
-        if (net_arrive(world->options.net, &host->link, (size_t)packet->len + UDP_HEADER_BYTES,
-                       event->time_us, &deliver_us) != NET_PASSED) {
-            drop(world, index, &world->counts.datagrams_lost);
+        if (net_arrive(shard->world->options.net, &host->link,
+                       (size_t)packet->len + UDP_HEADER_BYTES, event->time_us,
+                       &deliver_us) != NET_PASSED) {
+            drop(shard, index, &shard->counts.datagrams_lost);
             return false;
         }
         if (deliver_us > event->time_us) {
             struct event later = *event;
             later.time_us = deliver_us;
-            queue_push(world->queue, &later);
+            queue_push(shard->queue, &later);
             return false;
         }
     }
     if (host->node == NULL || !path_is_open(host, packet->to_path)) {
-        drop(world, index, &world->counts.datagrams_dead);
+        drop(shard, index, &shard->counts.datagrams_dead);
         return false;
     }
     if (host->backlog_first != 0 || host->cpu_free_ns > event->time_us * 1000) {
@@ -262,9 +266,9 @@ struct packet *host_backlog_next(struct host *host, uint32_t *index)
     if (host->backlog_first == 0) {
         return NULL; /* Of a node that is gone. */
     }
-    struct world *world = host->world;
+    struct shard *shard = host->shard;
     *index = host->backlog_first - 1;
-    struct packet *packet = packet_at(world, *index);
+    struct packet *packet = packet_at(shard->world, *index);
     host->backlog_first = packet->next;
     host->backlog_bytes -= packet->len;
     return packet;
@@ -274,7 +278,7 @@ void host_backlog_drop(struct host *host)
 {
     uint32_t index;
     while (host_backlog_next(host, &index) != NULL) {
-        drop(host->world, index, &host->world->counts.datagrams_dead);
+        drop(host->shard, index, &host->shard->counts.datagrams_dead);
     }
 }
 
@@ -282,42 +286,39 @@ int host_resolve(struct port *port, const char *name, uint32_t ticket)
 {
     /* Names of the simulated world: "node-INDEX". */
     struct host *host = host_of(port);
+    struct world *world = world_of(host);
     struct errand errand = {
         .ticket = ticket, .incarnation = host->incarnation, .status = ERR_MISSING};
     char *end = NULL;
     if (strncmp(name, "node-", 5) == 0) {
         unsigned long index = strtoul(name + 5, &end, 10);
-        if (end != name + 5 && *end == '\0' && index < host->world->host_count) {
-            errand.addr = host->world->hosts[index].port.local;
+        if (end != name + 5 && *end == '\0' && index < world->host_count) {
+            errand.addr = world->hosts[index].port.local;
             errand.status = ERR_OK;
         }
     }
     host_post(host, port->now_us + RESOLVE_US, HOST_EVENT_RESOLVED,
-              errand_get(host->world, &errand));
+              errand_get(host->shard, &errand));
     return ERR_OK;
 }
 
-static uint32_t packet_get(struct world *world, size_t len, struct packet **packet)
+static uint32_t packet_get(struct shard *shard, size_t len, struct packet **packet)
 {
     uint32_t which = len <= CLASS_SMALL ? 0 : len <= CLASS_MIDDLE ? 1 : 2;
-    struct packet_class *class = &world->packets[which];
-    uint32_t number;
+    struct packet_class *class = &shard->packets[which];
     if (class->free != 0) {
-        number = class->free - 1;
-    } else {
-        if (class->made == class->slab_count << PACKET_SLAB_BITS) {
-            class->slabs = realloc(class->slabs, (class->slab_count + 1) * sizeof *class->slabs);
-            must(class->slabs != NULL);
-            class->slabs[class->slab_count++] =
-                world_memory((size_t) class->packet_bytes << PACKET_SLAB_BITS, false);
-        }
-        number = class->made++;
-    }
-    uint32_t index = number << PACKET_CLASS_BITS | which;
-    must(index < 1u << EVENT_INDEX_BITS);
-    *packet = packet_at(world, index);
-    if (class->free != 0) {
+        uint32_t index = class->free - 1;
+        *packet = packet_at(shard->world, index);
         class->free = (*packet)->next;
+        return index;
     }
+    if (class->made == class->slab_count << PACKET_SLAB_BITS) {
+        must(class->slab_count < PACKET_SLABS_MAX);
+        class->slabs[class->slab_count++] =
+            world_memory((size_t) class->packet_bytes << PACKET_SLAB_BITS, true);
+    }
+    uint32_t number = class->made++;
+    uint32_t index = (number << PACKET_SHARD_BITS | shard->number) << PACKET_CLASS_BITS | which;
+    *packet = packet_at(shard->world, index);
     return index;
 }

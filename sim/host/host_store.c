@@ -117,7 +117,7 @@ int host_store_commit(struct port *port, uint64_t ticket)
     uint64_t done_us = port->now_us + FLUSH_MIN_US + rng_below(&disk->rng, FLUSH_SPREAD_US);
     disk->durable_us = done_us > disk->durable_us ? done_us : disk->durable_us;
     uint32_t index = errand_get(
-        host->world, &(struct errand){.ticket = ticket, .incarnation = host->incarnation});
+        host->shard, &(struct errand){.ticket = ticket, .incarnation = host->incarnation});
     host_post(host, disk->durable_us, HOST_EVENT_DURABLE, index);
     return ERR_OK;
 }
@@ -177,7 +177,11 @@ void host_disk_free(struct host *host)
 
 size_t world_disk_bytes(const struct world *world)
 {
-    return world->disk_bytes;
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < world->shard_count; i++) {
+        bytes += world->shards[i]->disk_bytes;
+    }
+    return bytes;
 }
 
 static struct host_disk *disk_of(struct host *host)
@@ -185,7 +189,7 @@ static struct host_disk *disk_of(struct host *host)
     if (host->disk == NULL) {
         host->disk = calloc(1, sizeof *host->disk);
         must(host->disk != NULL);
-        rng_stream(&host->disk->rng, host->world->options.seed, "disk", host->index, 0);
+        rng_stream(&host->disk->rng, world_of(host)->options.seed, "disk", host->index, 0);
     }
     return host->disk;
 }
@@ -248,7 +252,7 @@ static void change(struct host *host, struct slice key, const struct slice *valu
     memcpy(undo->key, key.data, key.len);
     if (is_present) {
         undo->before = disk->entries[at];
-        host->world->disk_bytes -= undo->before.value_len + undo->before.key_len;
+        host->shard->disk_bytes -= undo->before.value_len + undo->before.key_len;
     }
     if (value == NULL) {
         disk->entry_count--;
@@ -257,7 +261,7 @@ static void change(struct host *host, struct slice key, const struct slice *valu
         return;
     }
     struct entry entry = entry_make(key, *value);
-    host->world->disk_bytes += entry.value_len + entry.key_len;
+    host->shard->disk_bytes += entry.value_len + entry.key_len;
     if (is_present) {
         disk->entries[at] = entry;
     } else {
@@ -286,7 +290,7 @@ static void undo_last(struct host *host)
     uint32_t at = lower_bound(disk, key);
     bool is_present = at < disk->entry_count && has_key(&disk->entries[at], key);
     if (is_present) {
-        host->world->disk_bytes -= disk->entries[at].value_len + disk->entries[at].key_len;
+        host->shard->disk_bytes -= disk->entries[at].value_len + disk->entries[at].key_len;
         free(disk->entries[at].bytes);
     }
     if (undo.was_absent) {
@@ -295,7 +299,7 @@ static void undo_last(struct host *host)
         memmove(disk->entries + at, disk->entries + at + 1,
                 (disk->entry_count - at) * sizeof *disk->entries);
     } else {
-        host->world->disk_bytes += undo.before.value_len + undo.before.key_len;
+        host->shard->disk_bytes += undo.before.value_len + undo.before.key_len;
         if (is_present) {
             disk->entries[at] = undo.before;
         } else {

@@ -26,32 +26,32 @@ int host_work(struct port *port, struct port_work *work)
     work->run(work);
     port->spent_ns += work->cost_us * 1000;
     uint32_t index =
-        errand_get(host->world, &(struct errand){.work = work, .incarnation = host->incarnation});
+        errand_get(host->shard, &(struct errand){.work = work, .incarnation = host->incarnation});
     host_post(host, port->now_us + work->cost_us, HOST_EVENT_WORK, index);
     return ERR_OK;
 }
 
-uint32_t errand_get(struct world *world, const struct errand *errand)
+uint32_t errand_get(struct shard *shard, const struct errand *errand)
 {
     uint32_t index;
-    if (world->errand_free != 0) {
-        index = world->errand_free - 1;
-        world->errand_free = world->errands[index].next_free;
+    if (shard->errand_free != 0) {
+        index = shard->errand_free - 1;
+        shard->errand_free = shard->errands[index].next_free;
     } else {
-        if (world->errand_count == world->errand_cap) {
-            world->errand_cap = world->errand_cap == 0 ? 64 : world->errand_cap * 2;
-            world->errands = realloc(world->errands, world->errand_cap * sizeof(struct errand));
-            must(world->errands != NULL);
+        if (shard->errand_count == shard->errand_cap) {
+            shard->errand_cap = shard->errand_cap == 0 ? 64 : shard->errand_cap * 2;
+            shard->errands = realloc(shard->errands, shard->errand_cap * sizeof(struct errand));
+            must(shard->errands != NULL);
         }
-        index = world->errand_count++;
+        index = shard->errand_count++;
     }
     must(index < 1u << EVENT_INDEX_BITS);
-    world->errands[index] = *errand;
+    shard->errands[index] = *errand;
     return index;
 }
 
-void errand_put(struct world *world, uint32_t index)
+void errand_put(struct shard *shard, uint32_t index)
 {
-    world->errands[index].next_free = world->errand_free;
-    world->errand_free = index + 1;
+    shard->errands[index].next_free = shard->errand_free;
+    shard->errand_free = index + 1;
 }

@@ -1,11 +1,23 @@
 /* world.h - what the files of sim/host share: the world's inside.
  *
+ * Hosts are dealt out to shards, and a shard has all that running its hosts touches: queue,
+ * packets, contacts, memory, counters. Time advances in windows no longer than the least latency of
+ * the network, so that what one shard sends in a window concerns another only after it: inside a
+ * window each shard runs alone, on a thread of its own. Between windows one thread does what
+ * concerns them all: scripted events, and telling the driver what nodes have delivered. Each host
+ * sees the same events in the same order whatever the number of shards, hence the same digest.
+ *
+ *      scripted events -> shard 0 | shard 1 | ... run to the end of the window -> deliveries told
+ *           ^                outboxes: opened in the next window                       |
+ *           `--------------------------------------------------------------------------'
+ *
  * Each port operation lives in the file that carries the same name in node/host.
  */
 #ifndef SIM_HOST_WORLD_H
 #define SIM_HOST_WORLD_H
 
 #include "sim/engine/digest.h"
+#include "sim/host/crew.h"
 #include "sim/host/host.h"
 
 /* --- packets in flight: three size classes, recycled ------------------------------------------ */
@@ -22,14 +34,23 @@ struct packet {
 enum {
     PACKET_CLASSES = 3,
     PACKET_SLAB_BITS = 10, /* Packets in a slab. */
-    PACKET_CLASS_BITS = 2,
-    EVENT_KIND_BITS = 3, /* Of the 32-bit payload; the rest is an index. */
+    EVENT_KIND_BITS = 3,   /* Of the 32-bit payload; the rest is an index. */
     EVENT_INDEX_BITS = 32 - EVENT_KIND_BITS,
     EVENT_INDEX_MASK = (1 << EVENT_INDEX_BITS) - 1,
+    /* A packet's index: its number, the shard that made it, its class. */
+    PACKET_CLASS_BITS = 2,
+    PACKET_SHARD_BITS = 3,
+    PACKET_NUMBER_BITS = EVENT_INDEX_BITS - PACKET_CLASS_BITS - PACKET_SHARD_BITS,
+    PACKET_SLABS_MAX = 1 << (PACKET_NUMBER_BITS - PACKET_SLAB_BITS),
+    SHARDS_MAX = WORLD_THREADS_MAX,
+    /* At most the least latency: what is sent inside a window arrives behind it. */
+    WINDOW_US = NET_LATENCY_MIN_US,
 };
+_Static_assert(SHARDS_MAX <= 1 << PACKET_SHARD_BITS, "an index names any shard");
 
+/* Any shard may free a packet, and then it is that shard's to use: the receiver's. */
 struct packet_class {
-    uint8_t **slabs;
+    uint8_t *slabs[PACKET_SLABS_MAX]; /* Never moves: other shards look packets up in it. */
     uint32_t slab_count;
     uint32_t made;
     uint32_t free; /* Index + 1 of the first free packet; 0 for none. */
@@ -56,6 +77,8 @@ struct intern {
 /* --- what a node said, held back until its entry has returned --------------------------------- */
 
 struct delivery {
+    struct host *host;
+    uint64_t time_us;
     struct port_event event;
     size_t bytes_at; /* Offsets into the text buffer. */
     size_t about_at;
@@ -97,15 +120,20 @@ struct addr_group {
     uint32_t count;
 };
 
-struct world {
-    struct world_options options;
+/* Events on their way from one shard to another. */
+struct outbox {
+    struct event *events;
+    uint32_t count;
+    uint32_t cap;
+    uint64_t earliest_us; /* Meaningless while empty. */
+};
+
+struct shard {
+    struct world *world;
     struct queue *queue;
-    struct host *hosts;
-    uint32_t host_count;
-    struct addr_group *groups; /* By /24. */
-    uint32_t group_cap;
     uint64_t now_us;
     struct host *entered; /* Whose entry is running: the laws are checked against it. */
+    uint32_t number;
     uint32_t destination; /* Of the event being dispatched: what must_failed() names. */
     struct host_counts counts;
     struct packet_class packets[PACKET_CLASSES];
@@ -121,6 +149,28 @@ struct world {
     void *chunk_slabs; /* Linked through their first word. */
     size_t node_bytes;
     size_t disk_bytes;
+    /* One half is filled in a window while the receivers empty the other, filled before it. */
+    struct outbox outboxes[2][SHARDS_MAX];
+};
+
+struct world {
+    struct world_options options;
+    struct host *hosts;
+    uint32_t host_count;
+    uint32_t shard_count;
+    struct shard *shards[SHARDS_MAX];
+    struct crew *crew;         /* NULL with one shard. */
+    struct queue *scripts;     /* Scripted events: between windows. */
+    struct addr_group *groups; /* By /24. */
+    uint32_t group_cap;
+    uint64_t now_us;
+    uint64_t told_us;    /* When what is being told was delivered. */
+    uint64_t window_us;  /* End of the present window, or of the last. */
+    uint64_t events_max; /* Of the present run; 0 for none. */
+    uint32_t half;       /* Of the outboxes being filled. */
+    bool is_in_window;
+    bool is_telling;
+    struct host_counts counts; /* Of all shards, when last asked for. */
 };
 
 static inline uint32_t event_payload(enum host_event kind, uint32_t index)
@@ -133,6 +183,11 @@ static inline struct host *host_of(struct port *port)
     return container_of(port, struct host, port);
 }
 
+static inline struct world *world_of(const struct host *host)
+{
+    return host->shard->world;
+}
+
 /* An event from a host to itself. */
 void host_post(struct host *host, uint64_t time_us, enum host_event kind, uint32_t index);
 void *world_memory(size_t bytes, bool is_huge); /* Zeroed, or the process ends. */
@@ -140,11 +195,23 @@ void *world_memory(size_t bytes, bool is_huge); /* Zeroed, or the process ends. 
 void host_entry_begin(struct host *host);
 void host_entry_end(struct host *host);
 
+/* shard.c */
+struct shard *shard_open(struct world *world, uint32_t number);
+void shard_close(struct shard *shard);
+/* The time of the earliest event of the shard, what others have sent it included; PORT_NEVER. */
+uint64_t shard_next_us(struct shard *shard);
+/* Runs the shard's events before the window's end. False when events_max came first. */
+bool shard_run(struct shard *shard);
+/* Files an event with the shard that runs its destination. */
+void shard_push(struct shard *shard, const struct event *event);
+/* One event. */
+void host_dispatch(struct shard *shard, const struct event *event);
+
 /* host_net.c */
-void packets_open(struct world *world);
-void packets_close(struct world *world);
-struct packet *packet_at(struct world *world, uint32_t index);
-void packet_free(struct world *world, uint32_t index);
+void packets_open(struct shard *shard);
+void packets_close(struct shard *shard);
+struct packet *packet_at(const struct world *world, uint32_t index);
+void packet_free(struct shard *shard, uint32_t index);
 int host_send(struct port *port, int path, const struct port_addr *to, struct slice bytes,
               struct port_send_flags flags);
 int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
@@ -185,12 +252,13 @@ void host_intern_keep(struct port *port, uint32_t handle);
 /* host_trace.c */
 void host_deliver(struct port *port, const struct port_event *event);
 void host_trace(struct port *port, const struct port_trace *event);
-void host_deliveries_flush(struct host *host);
+/* Tells the driver what was delivered, in the order of time and hosts. */
+void world_tell(struct world *world);
 
 /* host_work.c */
 int host_work(struct port *port, struct port_work *work);
-uint32_t errand_get(struct world *world, const struct errand *errand);
-void errand_put(struct world *world, uint32_t index);
+uint32_t errand_get(struct shard *shard, const struct errand *errand);
+void errand_put(struct shard *shard, uint32_t index);
 void host_entropy(struct port *port, void *buffer, size_t len);
 
 #endif /* SIM_HOST_WORLD_H */

@@ -58,7 +58,7 @@ void judge_delivered(struct population *population, struct host *host,
 
 void judge_refused(struct population *population, struct operation *operation)
 {
-    struct operation_end end = end_of(operation, world_now_us(population->options.world));
+    struct operation_end end = end_of(operation, world_told_us(population->options.world));
     end.is_judged = true;
     tell(population, operation, &end);
 }
@@ -95,7 +95,7 @@ static void tell(struct population *population, struct operation *operation,
 static void judge_lookup(struct population *population, const struct host *host,
                          struct operation *operation, const struct port_event *event)
 {
-    struct operation_end end = end_of(operation, world_now_us(population->options.world));
+    struct operation_end end = end_of(operation, world_told_us(population->options.world));
     end.took_us = event->took_us;
     end.messages = event->count[0];
     end.hops = event->count[1];
@@ -129,7 +129,7 @@ static void judge_lookup(struct population *population, const struct host *host,
 static void judge_get(struct population *population, struct operation *operation,
                       const struct port_event *event)
 {
-    struct operation_end end = end_of(operation, world_now_us(population->options.world));
+    struct operation_end end = end_of(operation, world_told_us(population->options.world));
     end.took_us = event->took_us;
     end.messages = event->count[0];
     end.hops = event->count[1];
@@ -148,7 +148,7 @@ static void judge_get(struct population *population, struct operation *operation
 static void judge_store(struct population *population, struct operation *operation,
                         const struct port_event *event)
 {
-    struct operation_end end = end_of(operation, world_now_us(population->options.world));
+    struct operation_end end = end_of(operation, world_told_us(population->options.world));
     end.took_us = event->took_us;
     end.holders = event->count[0];
     end.is_judged = true;
@@ -162,7 +162,7 @@ static void judge_store(struct population *population, struct operation *operati
 static void judge_message(struct population *population, struct operation *operation,
                           const struct port_event *event)
 {
-    struct operation_end end = end_of(operation, world_now_us(population->options.world));
+    struct operation_end end = end_of(operation, world_told_us(population->options.world));
     end.messages = event->count[0];
     end.is_ok = operation->delivered_us != 0;
     end.took_us = end.is_ok ? operation->delivered_us - operation->start_us : event->took_us;
@@ -186,7 +186,7 @@ static uint64_t reached_by(const uint64_t *times, uint32_t reached, uint32_t all
 
 static void judge_broadcast(struct population *population, struct operation *operation)
 {
-    struct operation_end end = end_of(operation, world_now_us(population->options.world));
+    struct operation_end end = end_of(operation, world_told_us(population->options.world));
     uint64_t *times = operation->arrived_us;
     uint32_t all = 0;
     uint32_t reached = 0;
@@ -242,7 +242,7 @@ static void note_arrival(struct population *population, const struct host *host,
                          const struct port_event *event)
 {
     struct operation *operation = operation_of(&population->operations, event->bytes);
-    uint64_t now_us = world_now_us(population->options.world);
+    uint64_t now_us = world_told_us(population->options.world);
     if (operation == NULL) {
         return; /* Of an operation that is over. */
     }

@@ -189,7 +189,7 @@ bool population_holds(const struct population *population, uint32_t node, const 
 
 void population_acknowledged(struct population *population, struct key *key)
 {
-    keys_acknowledged(key, world_now_us(population->options.world));
+    keys_acknowledged(key, world_told_us(population->options.world));
     key->acknowledged = 0;
     key->holder_count = 0;
     holders_add(population, key, true);
@@ -306,7 +306,7 @@ static void member_joined(struct population *population, struct host *host)
 {
     struct member *member = &population->members[host->index];
     member->id = host->node->identity.id;
-    member->joined_us = world_now_us(population->options.world);
+    member->joined_us = world_told_us(population->options.world);
     population->joined[host->index / 64] |= UINT64_C(1) << (host->index % 64);
     truth_add(&population->truth, &member->id, host->index);
 }

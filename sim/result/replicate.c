@@ -36,6 +36,7 @@ int replicate_run(const struct replicate *replicate, struct database *part,
                                   .seed = replicate->seed,
                                   .events_max = replicate->events_max,
                                   .queue_kind = replicate->queue_kind,
+                                  .threads = replicate->threads,
                                   .sink = recorder_sink(&recorder),
                                   .stop = stop};
     struct sim *sim = sim_open(&options, error, error_size);

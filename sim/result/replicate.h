@@ -22,6 +22,7 @@ struct replicate {
     uint64_t until_us;
     uint64_t events_max; /* 0 for none. */
     enum queue_kind queue_kind;
+    uint32_t threads;
     bool is_judged; /* Thresholds count. */
 };
 
