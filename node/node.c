@@ -93,6 +93,11 @@ void node_expect(const struct node *node, const struct port_addr *from, struct s
     transport_expect(&node->transport, bytes);
 }
 
+void node_expect_next(const struct node *node, struct slice bytes)
+{
+    transport_expect_next(&node->transport, bytes);
+}
+
 void node_on_path(struct node *node, int path, enum port_path_event event)
 {
     /* Only the main path is in use; extra ones come with NAT traversal. */

@@ -1,6 +1,7 @@
 /* observe.c - what happened to nodes and operations, as metrics. */
 #include <string.h>
 
+#include "node/base/must.h"
 #include "sim/run.h"
 
 #define SECOND_US 1e6
@@ -79,11 +80,13 @@ void run_ended(void *arg, const struct operation_end *end)
 void run_violation(void *arg, uint32_t node, const char *what)
 {
     struct sim *sim = arg;
+    must(pthread_mutex_lock(&sim->violation_mutex) == 0);
     sim->violations++;
     const struct sim_sink *sink = &sim->options.sink;
     if (sink->violation != NULL) {
         sink->violation(sink->arg, world_now_us(sim->world), node, what);
     }
+    must(pthread_mutex_unlock(&sim->violation_mutex) == 0);
 }
 
 static uint32_t group_of(const struct sim *sim, uint32_t node)

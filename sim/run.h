@@ -6,6 +6,8 @@
 #ifndef SIM_RUN_H
 #define SIM_RUN_H
 
+#include <pthread.h>
+
 #include "sim/check/check.h"
 #include "sim/setup.h"
 #include "sim/sim.h"
@@ -28,6 +30,7 @@ struct sim {
     uint32_t sample_count;
     uint32_t action_next;
     uint64_t violations;
+    pthread_mutex_t violation_mutex; /* Events are checked on the threads that run them. */
     bool is_finished;
     uint8_t (*public_keys)[CRYPTO_PUBLIC_LEN]; /* Of nodes that were up and are not. */
 };

@@ -116,21 +116,21 @@ static void tell(const struct sim *sim, uint64_t now_us, uint32_t group, const s
 
 static void sample_traffic(struct sim *sim, uint64_t now_us)
 {
-    const struct host_counts *counts = world_counts(sim->world);
+    struct host_counts counts = world_counts(sim->world);
     uint64_t handshakes = population_counter(sim->population, COUNT_HANDSHAKES_DONE);
     uint32_t all = SCENARIO_GROUP_NONE;
-    run_observe(sim, METRIC_MESSAGES_TOTAL, now_us, all, (double)counts->datagrams_sent);
-    run_observe(sim, METRIC_BYTES_TOTAL, now_us, all, (double)counts->bytes_sent);
+    run_observe(sim, METRIC_MESSAGES_TOTAL, now_us, all, (double)counts.datagrams_sent);
+    run_observe(sim, METRIC_BYTES_TOTAL, now_us, all, (double)counts.bytes_sent);
     run_observe(sim, METRIC_HANDSHAKES_TOTAL, now_us, all, (double)handshakes);
-    run_observe(sim, METRIC_EVENTS_TOTAL, now_us, all, (double)counts->events);
+    run_observe(sim, METRIC_EVENTS_TOTAL, now_us, all, (double)counts.events);
     run_observe(sim, METRIC_INVARIANT_VIOLATIONS, now_us, all, (double)sim->violations);
     /* Node seconds since the last sample, as if nodes had come and gone evenly. */
     double online = ((double)sim->sampled_online + sim->population->online) / 2;
     double node_s = online * (double)(now_us - sim->sampled_us) / 1e6;
     if (node_s > 0) {
-        double bytes = (double)(counts->bytes_sent - sim->sampled_bytes);
+        double bytes = (double)(counts.bytes_sent - sim->sampled_bytes);
         run_observe(sim, METRIC_BYTES_PER_NODE_S, now_us, all, bytes / node_s);
     }
-    sim->sampled_bytes = counts->bytes_sent;
+    sim->sampled_bytes = counts.bytes_sent;
     sim->sampled_online = sim->population->online;
 }

@@ -94,7 +94,7 @@ bool setup_hosts(struct setup *setup, struct world *world)
             uint32_t index = world_add_host(world, group24);
             struct net_site site;
             place_draw(&model, setup->seed, index, &site);
-            net_link_init(&world_host(world, index)->link, &setup->net, &site, setup->seed, index);
+            host_place(world_host(world, index), &site, setup->seed);
         }
         group24++;
     }

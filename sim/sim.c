@@ -30,6 +30,7 @@ struct sim *sim_open(const struct sim_options *options, char *error, size_t erro
     struct sim *sim = calloc(1, sizeof *sim);
     must(sim != NULL);
     sim->options = *options;
+    must(pthread_mutex_init(&sim->violation_mutex, NULL) == 0);
     uint32_t nodes = options->scenario->node_count;
     sim->public_keys = calloc(nodes, sizeof *sim->public_keys);
     must(sim->public_keys != NULL);
@@ -54,6 +55,7 @@ void sim_close(struct sim *sim)
         world_close(sim->world);
     }
     setup_close(&sim->setup);
+    pthread_mutex_destroy(&sim->violation_mutex);
     free(sim->public_keys);
     free(sim);
 }

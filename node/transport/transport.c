@@ -86,6 +86,20 @@ void transport_expect(const struct transport *transport, struct slice bytes)
     }
 }
 
+void transport_expect_next(const struct transport *transport, struct slice bytes)
+{
+    const struct session *session = session_find(transport, packet_receiver(bytes));
+    if (session == NULL) {
+        return;
+    }
+    if (session->handshake != POOL_NONE) {
+        prefetch(pool_at(&transport->handshakes, session->handshake), sizeof(struct handshake));
+    }
+    if (session->calls != POOL_NONE) {
+        prefetch(pool_at(&transport->calls, session->calls), sizeof(struct call));
+    }
+}
+
 void transport_on_datagram(struct transport *transport, int path, const struct port_addr *from,
                            struct slice bytes)
 {

@@ -149,6 +149,8 @@ int transport_reply(struct transport *transport, const struct message_from *from
 
 /* A hint: these bytes will arrive soon. Brings the session they name nearer, changes nothing. */
 void transport_expect(const struct transport *transport, struct slice bytes);
+/* They come next: brings nearer what hangs on the session, which is here by now. */
+void transport_expect_next(const struct transport *transport, struct slice bytes);
 
 void transport_on_datagram(struct transport *transport, int path, const struct port_addr *from,
                            struct slice bytes);

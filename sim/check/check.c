@@ -3,7 +3,7 @@
 
 #include "sim/host/world.h"
 
-static void look_at_node(struct check *check, uint32_t index);
+static void look_at_node(void *arg, struct host *host);
 static void look_at_key(struct check *check, uint32_t number);
 
 void check_tick(struct check *check)
@@ -11,10 +11,11 @@ void check_tick(struct check *check)
     uint32_t nodes = check->population->member_count;
     uint32_t share = nodes / CHECK_NODE_SHARE;
     share = share < CHECK_NODES_MIN ? CHECK_NODES_MIN : share;
-    for (uint32_t i = 0; i < share && i < nodes; i++) {
-        look_at_node(check, check->node_next);
-        check->node_next = (check->node_next + 1) % nodes;
-    }
+    share = share < nodes ? share : nodes;
+    uint32_t before_end = nodes - check->node_next < share ? nodes - check->node_next : share;
+    world_visit(check->world, check->node_next, before_end, look_at_node, check);
+    world_visit(check->world, 0, share - before_end, look_at_node, check);
+    check->node_next = (check->node_next + share) % nodes;
     uint32_t keys = check->population->keys.count;
     for (uint32_t i = 0; i < CHECK_KEYS_PER_TICK && i < keys; i++) {
         look_at_key(check, check->key_next);
@@ -35,9 +36,7 @@ void check_event(struct check *check, const struct event *event, uint32_t kind)
 
 void check_finish(struct check *check)
 {
-    for (uint32_t i = 0; i < check->population->member_count; i++) {
-        look_at_node(check, i);
-    }
+    world_visit(check->world, 0, check->population->member_count, look_at_node, check);
     for (uint32_t i = 0; i < check->population->keys.count; i++) {
         look_at_key(check, i);
     }
@@ -122,13 +121,13 @@ const char *check_key(const struct population *population, const struct key *key
     return NULL;
 }
 
-static void look_at_node(struct check *check, uint32_t index)
+static void look_at_node(void *arg, struct host *host)
 {
-    const struct host *host = world_host(check->world, index);
+    struct check *check = arg;
     const char *wrong = check_node(host);
     wrong = wrong != NULL ? wrong : check_memory(host);
     if (wrong != NULL) {
-        check->violation(check->arg, index, wrong);
+        check->violation(check->arg, host->index, wrong);
     }
 }
 

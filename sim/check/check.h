@@ -29,6 +29,7 @@ enum {
 struct check {
     struct world *world;
     struct population *population;
+    /* May be called on several threads at once. */
     void (*violation)(void *arg, uint32_t node, const char *what);
     void *arg;
     uint32_t node_next;

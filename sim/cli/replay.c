@@ -121,7 +121,7 @@ static uint64_t recorded_end_us(const struct catalog_run *run)
 static void compare_digest(const struct revival *revival)
 {
     const struct catalog_run *run = revival->run;
-    uint64_t events = world_counts(sim_world(revival->sim))->events;
+    uint64_t events = world_counts(sim_world(revival->sim)).events;
     if (run->digest == NULL || (strcmp(run->status, "aborted") == 0 && events != run->events)) {
         return;
     }
@@ -139,7 +139,7 @@ static void show_time(struct revival *revival, const struct terminal *terminal)
     const char *dot = terminal_dot(terminal);
     printf("t=%.6fs%s%" PRIu32 " nodes online%s%" PRIu64 " events%sdigest %016" PRIx64 "\n",
            (double)sim_now_us(revival->sim) * 1e-6, dot, sim_nodes_online(revival->sim), dot,
-           world_counts(sim_world(revival->sim))->events, dot, sim_digest(revival->sim));
+           world_counts(sim_world(revival->sim)).events, dot, sim_digest(revival->sim));
 }
 
 static void show_groups(struct revival *revival, const struct terminal *terminal)
@@ -181,9 +181,9 @@ static void show_world(struct revival *revival, const struct terminal *terminal)
     for (size_t i = 0; i < COUNTER_COUNT; i++) {
         add_counter(&grid, counter_names[i], totals[i]);
     }
-    const struct host_counts *counts = world_counts(sim_world(revival->sim));
-    add_counter(&grid, "lost by the network", counts->datagrams_lost);
-    add_counter(&grid, "arrived at nobody", counts->datagrams_dead);
+    struct host_counts counts = world_counts(sim_world(revival->sim));
+    add_counter(&grid, "lost by the network", counts.datagrams_lost);
+    add_counter(&grid, "arrived at nobody", counts.datagrams_dead);
     grid_print(&grid, terminal, "  ", true);
 }
 

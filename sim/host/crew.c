@@ -2,6 +2,7 @@
 #include "sim/host/crew.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -9,7 +10,8 @@
 #include "node/base/must.h"
 
 enum {
-    SPINS = 20000, /* Some tens of microseconds: longer than a round's uneven end. */
+    SPINS = 100000, /* Some tens of microseconds: waking a thread takes as long. */
+    SPINS_PER_YIELD = 256,
     CREW_ALIGN = 64,
 };
 
@@ -20,13 +22,14 @@ struct worker {
 };
 
 struct crew {
-    crew_job job;
+    crew_job_fn job;
     void *arg;
     uint32_t count;
     struct worker *workers; /* All but the caller. */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    bool is_closing; /* Written before the last round begins. */
+    bool is_closing;           /* Written before the last round begins. */
+    _Atomic uint32_t sleepers; /* Changed under the mutex. */
     _Alignas(CREW_ALIGN) _Atomic uint64_t round;
     _Alignas(CREW_ALIGN) _Atomic uint64_t done; /* Jobs returned in all rounds. */
 };
@@ -35,7 +38,7 @@ static void *work(void *arg);
 static void await(struct crew *crew, _Atomic uint64_t *number, uint64_t least);
 static void advance(struct crew *crew, _Atomic uint64_t *number);
 
-struct crew *crew_open(uint32_t count, crew_job job, void *arg)
+struct crew *crew_open(uint32_t count, crew_job_fn job, void *arg)
 {
     must(count >= 2);
 
@@ -100,19 +103,26 @@ static void await(struct crew *crew, _Atomic uint64_t *number, uint64_t least)
         if (atomic_load_explicit(number, memory_order_acquire) >= least) {
             return;
         }
+        if (i % SPINS_PER_YIELD == SPINS_PER_YIELD - 1) {
+            (void)sched_yield(); /* With more threads than cores the one waited for needs ours. */
+        }
     }
     pthread_mutex_lock(&crew->mutex);
-    while (atomic_load_explicit(number, memory_order_acquire) < least) {
+    crew->sleepers++;
+    while (*number < least) {
         pthread_cond_wait(&crew->changed, &crew->mutex);
     }
+    crew->sleepers--;
     pthread_mutex_unlock(&crew->mutex);
 }
 
-/* Under the mutex, so that nobody falls asleep between looking and waiting. */
+/* All of it sequentially consistent: either we see the sleeper, or it sees the new number. */
 static void advance(struct crew *crew, _Atomic uint64_t *number)
 {
-    pthread_mutex_lock(&crew->mutex);
-    atomic_fetch_add_explicit(number, 1, memory_order_release);
-    pthread_cond_broadcast(&crew->changed);
-    pthread_mutex_unlock(&crew->mutex);
+    ++*number;
+    if (crew->sleepers > 0) {
+        pthread_mutex_lock(&crew->mutex);
+        pthread_cond_broadcast(&crew->changed);
+        pthread_mutex_unlock(&crew->mutex);
+    }
 }

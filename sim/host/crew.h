@@ -13,10 +13,10 @@
 #include <stdint.h>
 
 struct crew;
-typedef void (*crew_job)(void *arg, uint32_t number);
+typedef void (*crew_job_fn)(void *arg, uint32_t number);
 
 /* `count` threads in all, at least 2, the caller's included. NULL when the system gives none. */
-struct crew *crew_open(uint32_t count, crew_job job, void *arg);
+struct crew *crew_open(uint32_t count, crew_job_fn job, void *arg);
 void crew_close(struct crew *crew);
 
 void crew_run(struct crew *crew);

@@ -48,6 +48,7 @@ struct world *world_open(const struct world_options *options)
     world->options = *options;
     world->shard_count = options->threads > 1 ? options->threads : 1;
     world->hosts = world_memory(options->hosts_max * sizeof(struct host), true);
+    world->sites = world_memory(options->hosts_max * sizeof(struct net_site), true);
     for (uint32_t i = 0; i < world->shard_count; i++) {
         world->shards[i] = shard_open(world, i);
     }
@@ -73,6 +74,7 @@ void world_close(struct world *world)
     }
     queue_close(world->scripts);
     free(world->groups);
+    free(world->sites);
     free(world->hosts);
     free(world);
 }
@@ -103,18 +105,18 @@ uint64_t world_seed(const struct world *world)
     return world->options.seed;
 }
 
-const struct host_counts *world_counts(struct world *world)
+struct host_counts world_counts(const struct world *world)
 {
-    world->counts = (struct host_counts){0};
+    struct host_counts sum = {0};
     for (uint32_t i = 0; i < world->shard_count; i++) {
         const struct host_counts *counts = &world->shards[i]->counts;
-        world->counts.events += counts->events;
-        world->counts.datagrams_sent += counts->datagrams_sent;
-        world->counts.datagrams_lost += counts->datagrams_lost;
-        world->counts.datagrams_dead += counts->datagrams_dead;
-        world->counts.bytes_sent += counts->bytes_sent;
+        sum.events += counts->events;
+        sum.datagrams_sent += counts->datagrams_sent;
+        sum.datagrams_lost += counts->datagrams_lost;
+        sum.datagrams_dead += counts->datagrams_dead;
+        sum.bytes_sent += counts->bytes_sent;
     }
-    return &world->counts;
+    return sum;
 }
 
 size_t world_queue_len(const struct world *world)
@@ -233,12 +235,38 @@ static bool run_window(struct world *world, uint64_t end_us)
     return is_over;
 }
 
+void world_visit(struct world *world, uint32_t first, uint32_t count, world_visit_fn visit,
+                 void *arg)
+{
+    must(!world->is_in_window && !world->is_telling);
+    must(first <= world->host_count && count <= world->host_count - first);
+    world->visit_first = first;
+    world->visit_end = first + count;
+    world->visit = visit;
+    world->visit_arg = arg;
+    if (world->crew != NULL) {
+        crew_run(world->crew);
+    } else {
+        run_one(world, 0);
+    }
+    world->visit = NULL;
+}
+
 static void run_one(void *arg, uint32_t number)
 {
     struct world *world = arg;
     struct shard *shard = world->shards[number];
     replay_thread_set(&shard->now_us, &shard->destination, &shard->counts.events);
-    (void)shard_run(shard); /* Without a last event it ends with the window. */
+    if (world->visit == NULL) {
+        (void)shard_run(shard); /* Without a last event it ends with the window. */
+        return;
+    }
+    for (uint32_t i = world->visit_first; i < world->visit_end; i++) {
+        if (world->hosts[i].shard == shard) {
+            shard->destination = i;
+            world->visit(world->visit_arg, &world->hosts[i]);
+        }
+    }
 }
 
 int host_start(struct host *host, const struct node_config *config)
@@ -378,7 +406,7 @@ static void record(struct host *host, const struct event *event, enum host_event
 static void deliver(struct host *host, const struct event *event, enum host_event kind,
                     struct packet *packet)
 {
-    struct slice bytes = slice_of(packet->bytes, packet->len);
+    struct slice bytes = packet_bytes(host->shard, packet);
     record(host, event, kind, bytes);
     host_entry_begin(host);
     node_on_datagram(host->node, packet->to_path, &packet->from, bytes);

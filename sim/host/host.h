@@ -2,11 +2,11 @@
  *
  * A world owns the event queue, the packets in flight, the interned contacts and an array of hosts.
  * A host owns what is its node's alone: port, access link, disk, memory chunks, dice, digest. Hosts
- * touch each other only through events that take at least a millisecond; that is what lets the
- * engine be split over cores later without changing a result.
+ * touch each other only through events that take at least a millisecond; that is what lets them be
+ * spread over threads without changing a result (world.h).
  *
  *      node -> port_ops (host_net.c, host_store.c, ...) -> queue
- *      host_run_until: queue -> event -> entry of one node -> deliveries to hooks.delivered
+ *      world_run_until: queue -> event -> entry of one node -> deliveries to hooks.delivered
  *
  * Units: µs of simulated time since the world began, bytes, bit/s.
  */
@@ -110,7 +110,7 @@ uint64_t world_now_us(const struct world *world);
 /* While hooks.delivered runs: when the event was delivered. Else now. */
 uint64_t world_told_us(const struct world *world);
 uint64_t world_seed(const struct world *world);
-const struct host_counts *world_counts(struct world *world);
+struct host_counts world_counts(const struct world *world);
 size_t world_queue_len(const struct world *world);
 
 /* Runs every event before time_us, then sets the clock to it. Stops early, at the event it is about
@@ -119,12 +119,21 @@ size_t world_queue_len(const struct world *world);
 bool world_run_until(struct world *world, uint64_t time_us, uint64_t events_max,
                      const volatile int *stop);
 
+/* Calls visit(arg, host) for `count` hosts from index `first` on, each on the thread that runs it,
+ * between windows: visit looks, and changes nothing but what is the host's own or guarded. */
+typedef void (*world_visit_fn)(void *arg, struct host *host);
+void world_visit(struct world *world, uint32_t first, uint32_t count, world_visit_fn visit,
+                 void *arg);
+
 /* All owners' chains, combined in id order. */
 uint64_t world_digest(const struct world *world);
 void world_digest_chains(const struct world *world, uint64_t *chains); /* One per host. */
 
 /* Points the context at the world's clock and counters, for as long as the world is open. */
 void world_replay_context(const struct world *world, struct replay_context *context);
+
+/* Where the host is in the network, and the stream of its link. Before it first starts. */
+void host_place(struct host *host, const struct net_site *site, uint64_t seed);
 
 /* The host whose main path has this address, or NULL. */
 struct host *world_find(struct world *world, const struct port_addr *addr);

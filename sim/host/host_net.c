@@ -7,18 +7,21 @@
 #include "sim/host/world.h"
 
 enum {
-    /* Bytes of a datagram in each class; most are short requests or one list of contacts. */
-    CLASS_SMALL = 128,
-    CLASS_MIDDLE = 640,
+    /* Bytes kept of a datagram in each class: data, first messages of handshakes, lists. */
+    CLASS_SMALL = 96,
+    CLASS_MIDDLE = 288,
     CLASS_LARGE = PORT_DATAGRAM_MAX,
     UDP_HEADER_BYTES = 28, /* IPv4 20 (RFC 791) and UDP 8 (RFC 768): what links and MTU count. */
     HOST_NET_FIRST = 1,    /* First octet of the first address: 1.0.0.0 upwards, one /24 a group. */
     RESOLVE_US = 20000,    /* A name server's answer. */
 };
 
+#define HOST_NONE UINT32_MAX
+
 static const uint16_t class_bytes[PACKET_CLASSES] = {CLASS_SMALL, CLASS_MIDDLE, CLASS_LARGE};
 static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
+static uint32_t index_at(const struct world *world, const struct port_addr *addr);
 static uint32_t packet_get(struct shard *shard, size_t len, struct packet **packet);
 
 void packets_open(struct shard *shard)
@@ -113,19 +116,32 @@ uint32_t world_add_host(struct world *world, uint32_t group24)
     return index;
 }
 
+void host_place(struct host *host, const struct net_site *site, uint64_t seed)
+{
+    struct world *world = world_of(host);
+    net_link_init(&host->link, world->options.net, site, seed, host->index);
+    world->sites[host->index] = *site;
+}
+
 struct host *world_find(struct world *world, const struct port_addr *addr)
 {
+    uint32_t index = index_at(world, addr);
+    return index != HOST_NONE ? &world->hosts[index] : NULL;
+}
+
+static uint32_t index_at(const struct world *world, const struct port_addr *addr)
+{
     if (memcmp(addr->ip, v4_prefix, sizeof v4_prefix) != 0) {
-        return NULL;
+        return HOST_NONE;
     }
     uint32_t network =
         ((uint32_t)addr->ip[12] << 16) | ((uint32_t)addr->ip[13] << 8) | addr->ip[14];
     uint32_t group = network - ((uint32_t)HOST_NET_FIRST << 16);
     uint32_t member = addr->ip[15] - 1u;
     if (group >= world->group_cap || member >= world->groups[group].count) {
-        return NULL;
+        return HOST_NONE;
     }
-    return &world->hosts[world->groups[group].first + member];
+    return world->groups[group].first + member;
 }
 
 int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
@@ -159,6 +175,30 @@ static bool path_is_open(const struct host *host, int path)
            (path > 0 && path <= HOST_PATHS_MAX && (host->paths_open & (1u << (path - 1))) != 0);
 }
 
+/* First messages of handshakes are three quarters padding: it need not fill the caches. */
+static size_t unpadded(struct slice bytes)
+{
+    size_t kept = bytes.len;
+    uint64_t word = 0;
+    for (; kept >= sizeof word; kept -= sizeof word) {
+        memcpy(&word, bytes.data + kept - sizeof word, sizeof word);
+        if (word != 0) {
+            break;
+        }
+    }
+    return kept;
+}
+
+struct slice packet_bytes(struct shard *shard, const struct packet *packet)
+{
+    if (packet->kept == packet->len) {
+        return slice_of(packet->bytes, packet->len);
+    }
+    memcpy(shard->datagram, packet->bytes, packet->kept);
+    memset(shard->datagram + packet->kept, 0, (size_t)packet->len - packet->kept);
+    return slice_of(shard->datagram, packet->len);
+}
+
 int host_send(struct port *port, int path, const struct port_addr *to, struct slice bytes,
               struct port_send_flags flags)
 {
@@ -175,29 +215,31 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
     }
     shard->counts.datagrams_sent++;
     shard->counts.bytes_sent += bytes.len;
-    struct host *receiver = world_find(world, to);
+    uint32_t receiver = index_at(world, to);
     uint32_t to_path = ((uint32_t)to->port[0] << 8 | to->port[1]) - HOST_PORT;
-    if (receiver == NULL || to_path > HOST_PATHS_MAX) {
+    if (receiver == HOST_NONE || to_path > HOST_PATHS_MAX) {
         shard->counts.datagrams_lost++;
         return ERR_OK; /* Nobody lives there: the network does not tell. */
     }
     /* What the processor has spent in this entry so far delays what it sends. */
     uint64_t leave_us = port->now_us + port->spent_ns / 1000;
     uint64_t arrive_us;
-    if (net_depart(world->options.net, &host->link, &receiver->link, bytes.len + UDP_HEADER_BYTES,
-                   leave_us, &arrive_us) != NET_PASSED) {
+    if (net_depart(world->options.net, &host->link, &world->sites[receiver],
+                   bytes.len + UDP_HEADER_BYTES, leave_us, &arrive_us) != NET_PASSED) {
         shard->counts.datagrams_lost++;
         return ERR_OK;
     }
     struct packet *packet;
-    uint32_t index = packet_get(shard, bytes.len, &packet);
+    size_t kept = unpadded(bytes);
+    uint32_t index = packet_get(shard, kept, &packet);
     packet->len = (uint16_t)bytes.len;
+    packet->kept = (uint16_t)kept;
     host_addr_of(host, (uint8_t)path, &packet->from);
     packet->to_path = (uint8_t)to_path;
     packet->is_received = false;
-    memcpy(packet->bytes, bytes.data, bytes.len);
+    memcpy(packet->bytes, bytes.data, kept);
     struct event event = {.time_us = arrive_us,
-                          .destination = receiver->index,
+                          .destination = receiver,
                           .source = host->index,
                           .sequence = host->sequence++,
                           .payload = event_payload(HOST_EVENT_DATAGRAM, index)};

@@ -9,15 +9,23 @@
 enum {
     /* Events of the open slot to look ahead: far enough for a line to arrive, near enough to stay.
      */
-    AHEAD_HOST = 6,
-    AHEAD_NODE = 4,
-    AHEAD_SESSION = 2,
+    AHEAD_HOST = 8,
+    AHEAD_NODE = 6,
+    AHEAD_SESSION = 4,
+    AHEAD_NEXT = 1,
     NODE_HEAD_BYTES = 1344, /* Core to the head of the dht: what every datagram touches. */
     OUTBOX_FIRST = 256,
 };
 
+/* What an event to come will touch; NULL where there is nothing. */
+struct glimpse {
+    const struct host *host;
+    const struct packet *packet;
+};
+
 static void open_mail(struct shard *shard);
 static void look_ahead(const struct shard *shard);
+static struct glimpse glimpse_of(const struct shard *shard, size_t ahead);
 
 struct shard *shard_open(struct world *world, uint32_t number)
 {
@@ -121,32 +129,44 @@ static void open_mail(struct shard *shard)
     }
 }
 
-/* Three steps ahead of the run, each with what the one before has brought: the host and the
- * packet's head; the node's head and the packet's body; what the node itself knows the packet will
- * touch. */
+/* Four steps ahead of the run, each with what the one before has brought: the host and the packet's
+ * head; the node's head and the packet's body; what the node itself knows the packet will touch;
+ * and what hangs on that. */
 static void look_ahead(const struct shard *shard)
 {
+    struct glimpse glimpse = glimpse_of(shard, AHEAD_HOST);
+    if (glimpse.host != NULL) {
+        prefetch(glimpse.host, sizeof *glimpse.host);
+        prefetch(glimpse.packet, glimpse.packet != NULL ? sizeof *glimpse.packet : 0);
+    }
+    glimpse = glimpse_of(shard, AHEAD_NODE);
+    if (glimpse.host != NULL && glimpse.host->node != NULL) {
+        prefetch(glimpse.host->node, NODE_HEAD_BYTES);
+        if (glimpse.packet != NULL) {
+            prefetch(glimpse.packet->bytes, glimpse.packet->kept);
+        }
+    }
+    glimpse = glimpse_of(shard, AHEAD_SESSION);
+    if (glimpse.host != NULL && glimpse.packet != NULL && glimpse.host->node != NULL) {
+        node_expect(glimpse.host->node, &glimpse.packet->from,
+                    slice_of(glimpse.packet->bytes, glimpse.packet->kept));
+    }
+    glimpse = glimpse_of(shard, AHEAD_NEXT);
+    if (glimpse.host != NULL && glimpse.packet != NULL && glimpse.host->node != NULL) {
+        node_expect_next(glimpse.host->node, slice_of(glimpse.packet->bytes, glimpse.packet->kept));
+    }
+}
+
+static struct glimpse glimpse_of(const struct shard *shard, size_t ahead)
+{
     const struct world *world = shard->world;
-    const struct event *ahead = queue_ahead(shard->queue, AHEAD_HOST);
-    if (ahead != NULL) {
-        prefetch(&world->hosts[ahead->destination], sizeof(struct host));
-        if (ahead->payload >> EVENT_INDEX_BITS == HOST_EVENT_DATAGRAM) {
-            prefetch(packet_at(world, ahead->payload & EVENT_INDEX_MASK), sizeof(struct packet));
+    const struct event *event = queue_ahead(shard->queue, ahead);
+    struct glimpse glimpse = {0};
+    if (event != NULL) {
+        glimpse.host = &world->hosts[event->destination];
+        if (event->payload >> EVENT_INDEX_BITS == HOST_EVENT_DATAGRAM) {
+            glimpse.packet = packet_at(world, event->payload & EVENT_INDEX_MASK);
         }
     }
-    ahead = queue_ahead(shard->queue, AHEAD_NODE);
-    const struct node *node = ahead != NULL ? world->hosts[ahead->destination].node : NULL;
-    if (node != NULL) {
-        prefetch(node, NODE_HEAD_BYTES);
-        if (ahead->payload >> EVENT_INDEX_BITS == HOST_EVENT_DATAGRAM) {
-            const struct packet *packet = packet_at(world, ahead->payload & EVENT_INDEX_MASK);
-            prefetch(packet->bytes, packet->len);
-        }
-    }
-    ahead = queue_ahead(shard->queue, AHEAD_SESSION);
-    node = ahead != NULL ? world->hosts[ahead->destination].node : NULL;
-    if (node != NULL && ahead->payload >> EVENT_INDEX_BITS == HOST_EVENT_DATAGRAM) {
-        const struct packet *packet = packet_at(world, ahead->payload & EVENT_INDEX_MASK);
-        node_expect(node, &packet->from, slice_of(packet->bytes, packet->len));
-    }
+    return glimpse;
 }

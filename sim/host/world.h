@@ -25,6 +25,7 @@
 struct packet {
     uint32_t next; /* In the free list or in a backlog: index + 1. */
     uint16_t len;
+    uint16_t kept; /* Bytes that are stored: what pads a datagram behind them is zero. */
     struct port_addr from;
     uint8_t to_path;
     uint8_t is_received; /* The downlink has been charged. */
@@ -133,6 +134,7 @@ struct shard {
     struct queue *queue;
     uint64_t now_us;
     struct host *entered; /* Whose entry is running: the laws are checked against it. */
+    uint8_t datagram[PORT_DATAGRAM_MAX]; /* The one that is delivered, with its padding. */
     uint32_t number;
     uint32_t destination; /* Of the event being dispatched: what must_failed() names. */
     struct host_counts counts;
@@ -156,6 +158,7 @@ struct shard {
 struct world {
     struct world_options options;
     struct host *hosts;
+    struct net_site *sites; /* By host: all that a sender needs of the receiver. */
     uint32_t host_count;
     uint32_t shard_count;
     struct shard *shards[SHARDS_MAX];
@@ -170,7 +173,10 @@ struct world {
     uint32_t half;       /* Of the outboxes being filled. */
     bool is_in_window;
     bool is_telling;
-    struct host_counts counts; /* Of all shards, when last asked for. */
+    world_visit_fn visit; /* What the crew does; NULL: its window. */
+    void *visit_arg;
+    uint32_t visit_first;
+    uint32_t visit_end;
 };
 
 static inline uint32_t event_payload(enum host_event kind, uint32_t index)
@@ -212,6 +218,8 @@ void packets_open(struct shard *shard);
 void packets_close(struct shard *shard);
 struct packet *packet_at(const struct world *world, uint32_t index);
 void packet_free(struct shard *shard, uint32_t index);
+/* As it was sent; good until the shard's next packet. */
+struct slice packet_bytes(struct shard *shard, const struct packet *packet);
 int host_send(struct port *port, int path, const struct port_addr *to, struct slice bytes,
               struct port_send_flags flags);
 int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,

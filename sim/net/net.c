@@ -20,11 +20,11 @@ struct pipe {
 
 static bool pipe_take(struct pipe pipe, size_t bytes, uint64_t now_us, uint64_t *done_us);
 static bool is_lost(const struct net_config *config, struct net_link *from,
-                    const struct net_link *to, uint64_t word);
+                    const struct net_site *to, uint64_t word);
 static bool happens(uint32_t chance, uint32_t die);
 static uint64_t survival(uint32_t chance);
 static uint64_t path_us(const struct net_config *config, const struct net_link *from,
-                        const struct net_link *to, uint64_t word);
+                        const struct net_site *to, uint64_t word);
 
 uint32_t net_chance(double probability)
 {
@@ -69,7 +69,7 @@ void net_link_init(struct net_link *link, const struct net_config *config,
 }
 
 enum net_verdict net_depart(const struct net_config *config, struct net_link *from,
-                            const struct net_link *to, size_t bytes, uint64_t now_us,
+                            const struct net_site *to, size_t bytes, uint64_t now_us,
                             uint64_t *arrive_us)
 {
     must(bytes <= NET_BYTES_MAX);
@@ -126,7 +126,7 @@ static bool pipe_take(struct pipe pipe, size_t bytes, uint64_t now_us, uint64_t 
 
 /* The word's high half moves the state, its low half decides over this datagram. */
 static bool is_lost(const struct net_config *config, struct net_link *from,
-                    const struct net_link *to, uint64_t word)
+                    const struct net_site *to, uint64_t word)
 {
     const struct net_loss *loss = &config->loss;
     if (happens(from->is_bad ? loss->leave_bad : loss->enter_bad, (uint32_t)(word >> 32))) {
@@ -154,7 +154,7 @@ static uint64_t survival(uint32_t chance)
 }
 
 static uint64_t path_us(const struct net_config *config, const struct net_link *from,
-                        const struct net_link *to, uint64_t word)
+                        const struct net_site *to, uint64_t word)
 {
     uint64_t us;
     switch (config->latency) {

@@ -89,31 +89,31 @@ struct net_config {
 /* ERR_INVALID if a table is missing or empty. Call it once, before the first link. */
 NODISCARD int net_config_check(const struct net_config *config);
 
-/* One per node; one cache line. */
-struct net_link {
-    struct rng rng;
-    uint64_t up_free_ns;   /* When the uplink has sent all it holds. Owner: this node as sender. */
-    uint64_t down_free_ns; /* Likewise the downlink. Owner: this node as receiver. */
+/* A node's place in the network: what others need of it to send to it. */
+struct net_site {
     struct geo_place place;
     uint16_t access; /* Index into config->access. */
     uint16_t region; /* Index into config->matrix_us. */
-    /* One way, between the node and the network. The "height" of a coordinate system counts both
-     * directions of a round trip: it is twice this. */
+    /* One way, between the node and the network, at most NET_ACCESS_US_MAX. The "height" of a
+     * coordinate system counts both directions of a round trip: it is twice this. */
+    uint32_t access_us;
+};
+
+#define NET_ACCESS_US_MAX INT32_MAX
+
+/* One per node; one cache line. */
+struct net_link {
+    struct rng rng;
+    uint64_t up_free_ns;    /* When the uplink has sent all it holds. Owner: this node as sender. */
+    uint64_t down_free_ns;  /* Likewise the downlink. Owner: this node as receiver. */
+    struct geo_place place; /* As in its site. */
+    uint16_t access;
+    uint16_t region;
     uint32_t access_us : 31;
     uint32_t is_bad : 1; /* Gilbert-Elliott state of the datagrams that leave here. */
 };
 
 _Static_assert(sizeof(struct net_link) == 64, "a link is one cache line");
-
-/* What is told about a node's place in the network. */
-struct net_site {
-    struct geo_place place;
-    uint16_t access;
-    uint16_t region;
-    uint32_t access_us; /* At most NET_ACCESS_US_MAX. */
-};
-
-#define NET_ACCESS_US_MAX INT32_MAX
 
 /* Idle, its loss state drawn from the chain's equilibrium. The stream is ("link", node). */
 void net_link_init(struct net_link *link, const struct net_config *config,
@@ -126,10 +126,11 @@ enum net_verdict {
     NET_QUEUE_FULL /* No room in an access link's queue. */
 };
 
-/* `bytes` as on the wire (what the MTU and the bandwidth count). *arrive_us is set if it passed,
- * and is at least now_us + NET_LATENCY_MIN_US. now_us never runs backwards for one link. */
+/* Writes to `from` only. `bytes` as on the wire (what the MTU and the bandwidth count). *arrive_us
+ * is set if it passed, and is at least now_us + NET_LATENCY_MIN_US. now_us never runs backwards for
+ * one link. */
 enum net_verdict net_depart(const struct net_config *config, struct net_link *from,
-                            const struct net_link *to, size_t bytes, uint64_t now_us,
+                            const struct net_site *to, size_t bytes, uint64_t now_us,
                             uint64_t *arrive_us);
 
 /* Not for callers: net_arrive for a downlink with a limit. */

@@ -47,14 +47,28 @@ void operations_close(struct operations *operations)
     *operations = (struct operations){0};
 }
 
+/* Open operations of the node that began at this moment. */
+static uint64_t begun_at(const struct population *population, uint32_t node, uint64_t now_us)
+{
+    const struct operations *operations = &population->operations;
+    uint64_t begun = 0;
+    for (uint32_t at = population->members[node].operation; at != 0;) {
+        const struct operation *operation = &operations->slots[at - 1];
+        begun += operation->start_us == now_us;
+        at = operation->next;
+    }
+    return begun;
+}
+
 void operation_begin(struct population *population, struct host *host, uint32_t work)
 {
     const struct population_work *it = &population->options.works[work];
     uint64_t now_us = world_now_us(population->options.world);
     struct request request = {0};
-    /* Node, work and moment name the operation: its dice depend on nothing else. */
+    /* Node, work and moment name the operation: its dice depend on nothing else. Moments are whole
+     * milliseconds, and what begins within one is told apart by its microseconds. */
     rng_stream(&request.rng, population->options.seed, "work", (uint64_t)work << 32 | host->index,
-               now_us);
+               now_us + begun_at(population, host->index, now_us));
     struct operation *operation = operation_make(population, host->index, it->kind);
     if (!prepare(population, it, operation, &request)) {
         operation_free(population, operation);

@@ -49,13 +49,13 @@ int replicate_run(const struct replicate *replicate, struct database *part,
     replay_context_set(&context);
 
     bool is_whole = run_steps(sim, replicate, progress, arg);
-    uint64_t events = world_counts(sim_world(sim))->events;
+    uint64_t events = world_counts(sim_world(sim)).events;
     bool was_enough = replicate->events_max != 0 && events >= replicate->events_max;
     write_memory(sim, replicate->run_id, part);
     sim_finish(sim);
 
     outcome.sim_time_us = sim_now_us(sim);
-    outcome.events = world_counts(sim_world(sim))->events;
+    outcome.events = world_counts(sim_world(sim)).events;
     outcome.node_count = sim_node_count(sim);
     outcome.digest = sim_digest(sim);
     outcome.tables_hash = sim_tables_hash(sim);
@@ -128,10 +128,10 @@ void replicate_write(const struct replicate *replicate, const struct replicate_o
 static bool run_steps(struct sim *sim, const struct replicate *replicate,
                       replicate_progress_fn progress, void *arg)
 {
-    const struct host_counts *counts = world_counts(sim_world(sim));
     for (uint64_t step = 1; step <= STEPS; step++) {
         uint64_t time_us = (uint64_t)((unsigned __int128)replicate->until_us * step / STEPS);
-        if (!sim_run_until(sim, time_us) || !progress(arg, sim_now_us(sim), counts->events)) {
+        if (!sim_run_until(sim, time_us) ||
+            !progress(arg, sim_now_us(sim), world_counts(sim_world(sim)).events)) {
             return false;
         }
     }
@@ -186,16 +186,16 @@ static void write_counters(struct sim *sim, uint64_t run_id, struct database *da
         database_insert(database, DATABASE_COUNTER, database_integer(run_id),
                         database_text(names[i]), database_integer(totals[i]));
     }
-    const struct host_counts *counts = world_counts(sim_world(sim));
+    struct host_counts counts = world_counts(sim_world(sim));
     database_insert(database, DATABASE_COUNTER, database_integer(run_id),
                     database_text("network_datagrams_sent"),
-                    database_integer(counts->datagrams_sent));
+                    database_integer(counts.datagrams_sent));
     database_insert(database, DATABASE_COUNTER, database_integer(run_id),
                     database_text("network_datagrams_lost"),
-                    database_integer(counts->datagrams_lost));
+                    database_integer(counts.datagrams_lost));
     database_insert(database, DATABASE_COUNTER, database_integer(run_id),
                     database_text("network_datagrams_dead"),
-                    database_integer(counts->datagrams_dead));
+                    database_integer(counts.datagrams_dead));
 }
 
 static void write_memory_row(struct database *database, uint64_t run_id, const char *per,

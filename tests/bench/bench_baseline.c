@@ -166,7 +166,7 @@ static void bench_open(struct bench *bench, bool is_warm)
         struct host *host = world_host(bench->world, world_add_host(bench->world, i));
         uint64_t word = rng_mix(i + UINT64_C(0x10001) * SEED);
         struct net_site site = {.access_us = 10000 + (uint32_t)(word % 30001)};
-        net_link_init(&host->link, &bench->net, &site, SEED, i);
+        host_place(host, &site, SEED);
         must(host_start(host, &bench->config) == ERR_OK);
         bench->ids[i] = host->node->identity.id;
         bench->by_id[i] = i;
@@ -195,26 +195,26 @@ static void run_once(struct bench *bench, const char *mode)
             }
         }
     }
-    struct host_counts before = *world_counts(bench->world);
+    struct host_counts before = world_counts(bench->world);
     bench->done = 0;
     bench->found = 0;
     double cpu = cpu_s();
     world_run_until(bench->world, start_us + (SPAN_S + 60) * SECOND, 0, NULL);
     cpu = cpu_s() - cpu;
-    const struct host_counts *after = world_counts(bench->world);
+    struct host_counts after = world_counts(bench->world);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     if (mode == NULL) {
         return;
     }
-    double messages = (double)(after->datagrams_sent - before.datagrams_sent);
+    double messages = (double)(after.datagrams_sent - before.datagrams_sent);
     printf("%s nodes=%u lookups=%llu found=%.4f messages=%.0f bytes_per_message=%.0f cpu_s=%.2f "
            "messages_per_cpu_s=%.0f events_per_cpu_s=%.0f lookups_per_cpu_s=%.0f rss_mb=%.0f "
            "digest=%016llx\n",
            mode, bench->nodes, (unsigned long long)bench->done,
            (double)bench->found / (double)(bench->done > 0 ? bench->done : 1), messages,
-           (double)(after->bytes_sent - before.bytes_sent) / messages, cpu, messages / cpu,
-           (double)(after->events - before.events) / cpu, (double)bench->done / cpu,
+           (double)(after.bytes_sent - before.bytes_sent) / messages, cpu, messages / cpu,
+           (double)(after.events - before.events) / cpu, (double)bench->done / cpu,
            (double)usage.ru_maxrss / 1024, (unsigned long long)world_digest(bench->world));
     fflush(stdout);
 }

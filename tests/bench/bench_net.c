@@ -17,6 +17,7 @@
 struct world {
     struct net_config config;
     struct net_link *links;
+    struct net_site *sites;
     uint32_t matrix_us[REGIONS * REGIONS];
     struct net_access access[2]; /* Unlimited; 50 Mbit/s. */
     struct dist jitter;
@@ -55,6 +56,7 @@ int main(int argc, char **argv)
         }
         printf("%-24s %14.1f %15.1f\n", names[model], ns[0], ns[1]);
     }
+    free(world->sites);
     free(world->links);
     free(world);
     return 0;
@@ -73,7 +75,8 @@ static void world_fill(struct world *world)
          ERR_OK);
     must(geo_fill(&world->geo, 1.7) == ERR_OK);
     world->links = calloc(LINKS_MAX, sizeof *world->links);
-    must(world->links != NULL);
+    world->sites = calloc(LINKS_MAX, sizeof *world->sites);
+    must(world->links != NULL && world->sites != NULL);
     world->config = (struct net_config){.jitter = NET_JITTER_ADD,
                                         .mtu_bytes = 1500,
                                         .loss = {.loss_good = net_chance(0.01)},
@@ -96,6 +99,7 @@ static void links_place(struct world *world, uint32_t count, uint16_t access)
         double latitude = (double)rng_below(&rng, 120) - 60;
         must(geo_place_at(&site.place, latitude, (double)rng_below(&rng, 360) - 180) == ERR_OK);
         net_link_init(&world->links[i], &world->config, &site, 1, i);
+        world->sites[i] = site;
     }
 }
 
@@ -107,7 +111,7 @@ static double depart_ns(struct world *world, uint32_t count, size_t departures)
     double start_s = cpu_s();
     for (size_t i = 0; i < departures; i++) {
         struct net_link *from = &world->links[rng_below(&rng, count)];
-        const struct net_link *to = &world->links[rng_below(&rng, count)];
+        const struct net_site *to = &world->sites[rng_below(&rng, count)];
         uint64_t arrive_us = 0;
         sum += net_depart(&world->config, from, to, 100, i, &arrive_us) + arrive_us;
     }

@@ -48,7 +48,7 @@ struct port_host *port_host_open(unsigned count)
                                            .hooks = {.arg = hosts, .delivered = on_delivered}});
     for (unsigned i = 0; i < count; i++) {
         struct host *host = world_host(hosts->world, world_add_host(hosts->world, i));
-        net_link_init(&host->link, &hosts->net, &(struct net_site){0}, 1, i);
+        host_place(host, &(struct net_site){0}, 1);
         port_host_start(hosts, i);
     }
     return hosts;

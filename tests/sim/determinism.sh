@@ -2,7 +2,8 @@
 # determinism.sh - the same scenario and seed give the same digest, whoever compiled the simulator
 # and however it is started; another seed gives another.
 #
-#      mesh-60 and first-mesh x {again, sanitizers, clang, --jobs, CPU features off} -> one digest
+#      mesh-60 and first-mesh x {again, threads, sanitizers, clang, --jobs, CPU features off}
+#      -> one digest
 #
 # usage: tests/sim/determinism.sh [--fast]     (--fast: mesh-60 only, and nothing built by clang)
 set -uo pipefail
@@ -37,6 +38,10 @@ same_everywhere()
     golden=$(golden_of "$scenario" "$until")
     tap_same "$name: as recorded" "$golden" "$(mesh_digest_of "$mesh_release" "$scenario" "$@")"
     tap_same "$name: again" "$golden" "$(mesh_digest_of "$mesh_release" "$scenario" "$@")"
+    tap_same "$name: on two threads" "$golden" \
+        "$(mesh_digest_of "$mesh_release" "$scenario" --threads 2 "$@")"
+    tap_same "$name: on five threads, with sanitizers" "$golden" \
+        "$(mesh_digest_of "$mesh_test" "$scenario" --threads 5 "$@")"
     tap_same "$name: with sanitizers, unoptimised" "$golden" \
         "$(mesh_digest_of "$mesh_test" "$scenario" "$@")"
     tap_same "$name: on a CPU without AVX2 and FMA" "$golden" \

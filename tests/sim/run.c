@@ -65,8 +65,8 @@ struct run run_scenario(const char *text, uint64_t seed, enum queue_kind queue_k
     cr_assert(sim_run_until(sim, scenario->duration_us));
     sim_finish(sim);
     run.digest = sim_digest(sim);
-    run.events = world_counts(sim_world(sim))->events;
-    run.datagrams = world_counts(sim_world(sim))->datagrams_sent;
+    run.events = world_counts(sim_world(sim)).events;
+    run.datagrams = world_counts(sim_world(sim)).datagrams_sent;
     uint64_t lookups = run.count[SCENARIO_WORKLOAD_LOOKUP];
     run.hops = lookups > 0 ? gather.hops_sum / (double)lookups : 0;
     sim_close(sim);

@@ -122,7 +122,7 @@ static inline struct small_world *small_world_open(uint32_t nodes, uint64_t seed
     for (uint32_t i = 0; i < nodes; i++) {
         struct net_site site = {0};
         struct host *host = world_host(small->world, world_add_host(small->world, i));
-        net_link_init(&host->link, &small->net, &site, seed, i);
+        host_place(host, &site, seed);
     }
     small->bootstrap = world_host(small->world, 0)->port.local;
     node_config_default(&small->config);

@@ -125,9 +125,9 @@ Test(check, memory_that_a_dead_node_keeps_is_reported)
 
 Test(check, a_wrong_sum_of_all_memory_is_reported)
 {
-    small->world->node_bytes += 16;
+    small->world->shards[0]->node_bytes += 16;
     expect_finding(POPULATION_ALL, "count of node memory");
-    small->world->node_bytes -= 16;
+    small->world->shards[0]->node_bytes -= 16;
 }
 
 Test(check, a_datagram_from_who_never_started_is_reported)

@@ -49,12 +49,21 @@ static struct net_link link_make(const struct net_config *config, enum access ac
     return link;
 }
 
+static enum net_verdict depart(const struct net_config *config, struct net_link *from,
+                               const struct net_link *to, size_t bytes, uint64_t now_us,
+                               uint64_t *arrive_us)
+{
+    struct net_site site = {
+        .place = to->place, .access = to->access, .region = to->region, .access_us = to->access_us};
+    return net_depart(config, from, &site, bytes, now_us, arrive_us);
+}
+
 /* Sends one and returns when it arrives; it does. */
 static uint64_t sent(const struct net_config *config, struct net_link *from,
                      const struct net_link *to, size_t bytes, uint64_t now_us)
 {
     uint64_t arrive_us;
-    cr_assert_eq(net_depart(config, from, to, bytes, now_us, &arrive_us), NET_PASSED);
+    cr_assert_eq(depart(config, from, to, bytes, now_us, &arrive_us), NET_PASSED);
     return arrive_us;
 }
 
@@ -70,7 +79,7 @@ static struct counts losses(const struct net_config *config, struct net_link *fr
     bool was_lost = false;
     for (size_t i = 0; i < datagrams; i++) {
         uint64_t arrive_us;
-        bool is_lost = net_depart(config, from, to, 100, i, &arrive_us) == NET_LOST;
+        bool is_lost = depart(config, from, to, 100, i, &arrive_us) == NET_LOST;
         counts.lost += is_lost;
         counts.bursts += is_lost && !was_lost;
         was_lost = is_lost;
@@ -242,10 +251,10 @@ Test(net, full_uplink_queue_drops_the_last_to_come)
     for (uint64_t i = 1; i <= 3; i++) {
         cr_assert_eq(sent(&config, &from, &to, 1000, 0), i * 8000 + PATH_US);
     }
-    cr_assert_eq(net_depart(&config, &from, &to, 1, 0, &arrive_us), NET_QUEUE_FULL);
-    cr_assert_eq(net_depart(&config, &from, &to, 1000, 7999, &arrive_us), NET_QUEUE_FULL);
+    cr_assert_eq(depart(&config, &from, &to, 1, 0, &arrive_us), NET_QUEUE_FULL);
+    cr_assert_eq(depart(&config, &from, &to, 1000, 7999, &arrive_us), NET_QUEUE_FULL);
     cr_assert_eq(sent(&config, &from, &to, 1000, 8000), 32000 + PATH_US, "1000 bytes are out");
-    cr_assert_eq(net_depart(&config, &from, &to, 1, 8000, &arrive_us), NET_QUEUE_FULL);
+    cr_assert_eq(depart(&config, &from, &to, 1, 8000, &arrive_us), NET_QUEUE_FULL);
     cr_assert_eq(sent(&config, &from, &to, 1, 8008), 32008 + PATH_US);
     /* Drops cost the line nothing, and an idle line takes what the queue could not hold. */
     cr_assert_eq(sent(&config, &from, &to, 9000, 32008), 32008 + 72000 + PATH_US);
@@ -280,7 +289,7 @@ Test(net, too_long_datagrams_vanish)
     sent(&config, &from, &to, NET_BYTES_MAX, 0);
     config.mtu_bytes = 1280;
     sent(&config, &from, &to, 1280, 0);
-    cr_assert_eq(net_depart(&config, &from, &to, 1281, 0, &arrive_us), NET_TOO_LONG);
+    cr_assert_eq(depart(&config, &from, &to, 1281, 0, &arrive_us), NET_TOO_LONG);
 }
 
 /* A mean of `count` departures' latency beyond the path. */
@@ -382,8 +391,8 @@ Test(net, every_departure_takes_two_words)
         size_t verdicts[4] = {0};
         for (size_t i = 0; i < 1000; i++) {
             uint64_t arrive_us;
-            net_depart(&plain, &a, &to, 100, i, &arrive_us);
-            verdicts[net_depart(&full, &b, &to, 1000 + i, i, &arrive_us)]++;
+            depart(&plain, &a, &to, 100, i, &arrive_us);
+            verdicts[depart(&full, &b, &to, 1000 + i, i, &arrive_us)]++;
             cr_assert_arr_eq(a.rng.state, b.rng.state, sizeof a.rng.state);
         }
         cr_assert(verdicts[NET_LOST] > 0 || access == MEGABIT);
@@ -409,7 +418,7 @@ Test(net, switching_loss_on_moves_no_latency)
     for (size_t i = 0; i < 1000; i++) {
         uint64_t arrive_us;
         uint64_t clean_us = sent(&clean, &a, &to, 100, i);
-        if (net_depart(&lossy, &b, &to, 100, i, &arrive_us) == NET_PASSED) {
+        if (depart(&lossy, &b, &to, 100, i, &arrive_us) == NET_PASSED) {
             cr_assert_eq(arrive_us, clean_us);
             survivors++;
         }
@@ -452,13 +461,13 @@ Test(net, other_nodes_do_not_move_my_dice)
     for (size_t i = 0; i < 2000; i++) {
         uint64_t expected_us = 0;
         uint64_t arrive_us = 0;
-        enum net_verdict expected = net_depart(&config, &alone, &to, 100, i, &expected_us);
+        enum net_verdict expected = depart(&config, &alone, &to, 100, i, &expected_us);
         for (size_t k = 0; k < i % array_len(others); k++) {
             uint64_t ignored_us;
-            net_depart(&config, &others[k], &busy, 100, i, &ignored_us);
+            depart(&config, &others[k], &busy, 100, i, &ignored_us);
         }
         enum net_verdict verdict =
-            net_depart(&config, &busy, &others[i % array_len(others)], 100, i, &arrive_us);
+            depart(&config, &busy, &others[i % array_len(others)], 100, i, &arrive_us);
         cr_assert_eq(verdict, expected);
         cr_assert_eq(arrive_us, expected_us);
     }

@@ -112,7 +112,7 @@ Test(sim, a_run_stops_at_an_event_and_on_request)
     struct heard heard;
     struct sim *sim = open_run(scenario, &heard, NULL, 500);
     cr_assert(!sim_run_until(sim, 120 * SECOND));
-    cr_assert_eq(world_counts(sim_world(sim))->events, 500);
+    cr_assert_eq(world_counts(sim_world(sim)).events, 500);
     sim_finish(sim);
     sim_close(sim);
     static volatile int stop;
@@ -188,7 +188,7 @@ Test(sim, views_add_up)
     cr_assert_eq(sim_node_count(sim), 30);
     uint64_t counters[COUNTER_COUNT];
     sim_counters(sim, counters);
-    cr_assert_eq(counters[COUNT_DATAGRAMS_OUT], world_counts(sim_world(sim))->datagrams_sent);
+    cr_assert_eq(counters[COUNT_DATAGRAMS_OUT], world_counts(sim_world(sim)).datagrams_sent);
     struct sim_memory memory;
     sim_memory(sim, &memory);
     double used = 0;
@@ -229,7 +229,7 @@ Test(sim, every_event_is_shown_to_who_watches)
     char error[200];
     struct sim *sim = sim_open(&options, error, sizeof error);
     cr_assert(sim_run_until(sim, 30 * SECOND));
-    cr_assert_eq(seen, world_counts(sim_world(sim))->events);
+    cr_assert_eq(seen, world_counts(sim_world(sim)).events);
     cr_assert_gt(seen, 1000);
     sim_finish(sim);
     sim_close(sim);
