@@ -86,11 +86,11 @@ void node_on_datagram(struct node *node, int path, const struct port_addr *from,
     timerq_settle(&node->core.timers);
 }
 
-void node_expect(const struct node *node, const struct port_addr *from, struct slice bytes)
+void node_expect(const struct node *node, const struct port_addr *from)
 {
     guard_expect(&node->guard, from);
     prefetch(node->core.timers.heap, PREFETCH_LINE);
-    transport_expect(&node->transport, bytes);
+    transport_expect(&node->transport);
 }
 
 void node_expect_next(const struct node *node, struct slice bytes)

@@ -95,10 +95,10 @@ int node_init(struct node *node, struct port *port, const struct node_config *co
 int node_start(struct node *node);
 void node_on_datagram(struct node *node, int path, const struct port_addr *from,
                       struct slice bytes);
-/* A hint, not an entry: this datagram will arrive soon. Changes nothing; a host need not give it.
- */
-void node_expect(const struct node *node, const struct port_addr *from, struct slice bytes);
-void node_expect_next(const struct node *node, struct slice bytes); /* The next but one entry. */
+/* Hints, not entries: a datagram from there will arrive soon; it comes next or next but one. They
+ * change nothing, and a host need not give them. */
+void node_expect(const struct node *node, const struct port_addr *from);
+void node_expect_next(const struct node *node, struct slice bytes);
 void node_on_path(struct node *node, int path, enum port_path_event event);
 void node_on_wake(struct node *node);
 void node_on_durable(struct node *node, uint64_t ticket, int status);

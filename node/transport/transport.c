@@ -74,29 +74,17 @@ void transport_cancel(struct transport *transport, uint32_t call)
     call_cancel(transport, call);
 }
 
-void transport_expect(const struct transport *transport, struct slice bytes)
+void transport_expect(const struct transport *transport)
 {
-    uint32_t receiver = packet_receiver(bytes);
-    const void *session =
-        receiver != 0 ? pool_peek(&transport->sessions, (uint16_t)receiver) : NULL;
-    if (session != NULL) {
-        prefetch(session, SESSION_HOT_BYTES);
-    } else {
-        prefetch(transport->stamps, PREFETCH_LINE); /* Somebody may have to make room. */
-    }
+    prefetch(transport->sessions.slabs, 2 * PREFETCH_LINE);
+    prefetch(transport->stamps, PREFETCH_LINE); /* Somebody may have to make room. */
 }
 
 void transport_expect_next(const struct transport *transport, struct slice bytes)
 {
-    const struct session *session = session_find(transport, packet_receiver(bytes));
-    if (session == NULL) {
-        return;
-    }
-    if (session->handshake != POOL_NONE) {
-        prefetch(pool_at(&transport->handshakes, session->handshake), sizeof(struct handshake));
-    }
-    if (session->calls != POOL_NONE) {
-        prefetch(pool_at(&transport->calls, session->calls), sizeof(struct call));
+    const void *session = pool_peek(&transport->sessions, (uint16_t)packet_receiver(bytes));
+    if (session != NULL) {
+        prefetch(session, SESSION_HOT_BYTES);
     }
 }
 

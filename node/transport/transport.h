@@ -147,9 +147,9 @@ void transport_cancel(struct transport *transport, uint32_t call);
 int transport_reply(struct transport *transport, const struct message_from *from,
                     struct message *reply);
 
-/* A hint: these bytes will arrive soon. Brings the session they name nearer, changes nothing. */
-void transport_expect(const struct transport *transport, struct slice bytes);
-/* They come next: brings nearer what hangs on the session, which is here by now. */
+/* Hints that change nothing. A datagram will arrive soon: brings the way to its session nearer; and
+ * then the session that these bytes name. */
+void transport_expect(const struct transport *transport);
 void transport_expect_next(const struct transport *transport, struct slice bytes);
 
 void transport_on_datagram(struct transport *transport, int path, const struct port_addr *from,

@@ -11,8 +11,8 @@ enum {
      */
     AHEAD_HOST = 8,
     AHEAD_NODE = 6,
-    AHEAD_SESSION = 4,
-    AHEAD_NEXT = 1,
+    AHEAD_WAY = 4,
+    AHEAD_SESSION = 2,
     NODE_HEAD_BYTES = 1344, /* Core to the head of the dht: what every datagram touches. */
     OUTBOX_FIRST = 256,
 };
@@ -130,8 +130,8 @@ static void open_mail(struct shard *shard)
 }
 
 /* Four steps ahead of the run, each with what the one before has brought: the host and the packet's
- * head; the node's head and the packet's body; what the node itself knows the packet will touch;
- * and what hangs on that. */
+ * head; the node's head and the packet's body; what the node knows a datagram will touch; and what
+ * it knows of this one. */
 static void look_ahead(const struct shard *shard)
 {
     struct glimpse glimpse = glimpse_of(shard, AHEAD_HOST);
@@ -146,12 +146,11 @@ static void look_ahead(const struct shard *shard)
             prefetch(glimpse.packet->bytes, glimpse.packet->kept);
         }
     }
-    glimpse = glimpse_of(shard, AHEAD_SESSION);
+    glimpse = glimpse_of(shard, AHEAD_WAY);
     if (glimpse.host != NULL && glimpse.packet != NULL && glimpse.host->node != NULL) {
-        node_expect(glimpse.host->node, &glimpse.packet->from,
-                    slice_of(glimpse.packet->bytes, glimpse.packet->kept));
+        node_expect(glimpse.host->node, &glimpse.packet->from);
     }
-    glimpse = glimpse_of(shard, AHEAD_NEXT);
+    glimpse = glimpse_of(shard, AHEAD_SESSION);
     if (glimpse.host != NULL && glimpse.packet != NULL && glimpse.host->node != NULL) {
         node_expect_next(glimpse.host->node, slice_of(glimpse.packet->bytes, glimpse.packet->kept));
     }
