@@ -672,6 +672,9 @@ static const char *check_bucket(const struct dht_table *table, uint32_t index)
         return "dht table: a bucket holds too many";
     }
     for (uint32_t i = 0; i < bucket->count; i++) {
+        prefetch(contact_at(port, bucket->peers[i]), sizeof(struct contact));
+    }
+    for (uint32_t i = 0; i < bucket->count; i++) {
         const struct contact *contact = contact_at(port, bucket->peers[i]);
         if (dht_table_bucket_of(table, &contact->id) != index) {
             return "dht table: a contact is in the wrong bucket";

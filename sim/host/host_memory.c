@@ -14,6 +14,7 @@ enum {
     CHUNK_ALIGN = 64, /* Of what follows the header: a cache line. */
     CHUNK_SHIFT = CHUNK_ALIGN - CHUNK_HEADER,
     CHUNK_SLAB_BYTES = 2 << 20, /* One huge page. */
+    HUGE_FROM_BYTES = 4 << 20,  /* Small worlds shall stay small. */
     INTERN_SLOTS_FIRST = 1 << 12,
     ADDR_TAIL = 42, /* The last octets of the address and the port, in an interning key. */
 };
@@ -21,6 +22,7 @@ _Static_assert(sizeof(struct host_chunk) <= CHUNK_HEADER, "the header fits befor
 
 static struct host_chunk *chunk_new(struct shard *shard, size_t size);
 static void chunk_release(struct host *host, struct host_chunk *chunk);
+static void *reserve(size_t bytes);
 static uint8_t *record_at(const struct intern *intern, uint32_t handle);
 static uint64_t intern_hash(const void *key);
 static uint32_t intern_slot(const struct intern *intern, const void *key, uint64_t hash);
@@ -147,16 +149,23 @@ void intern_open(struct intern *intern, uint32_t max)
 {
     /* Reserved, not touched: the arrays never move, as the port promises. */
     *intern = (struct intern){.max = max, .count = 1};
-    intern->records = mmap(NULL, (size_t)max * PORT_INTERN_RECORD, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    must(intern->records != MAP_FAILED);
-    intern->prefixes = mmap(NULL, (size_t)max * sizeof(uint64_t), PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    must(intern->prefixes != MAP_FAILED);
+    intern->records = reserve((size_t)max * PORT_INTERN_RECORD);
+    intern->prefixes = reserve((size_t)max * sizeof(uint64_t));
     intern->slots = calloc(INTERN_SLOTS_FIRST, sizeof *intern->slots);
     must(intern->slots != NULL);
     intern->slot_mask = INTERN_SLOTS_FIRST - 1;
     intern->view = (struct port_intern){.records = intern->records, .prefixes = intern->prefixes};
+}
+
+static void *reserve(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    must(memory != MAP_FAILED);
+    if (bytes > HUGE_FROM_BYTES) {
+        (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    }
+    return memory;
 }
 
 void intern_close(struct intern *intern)
@@ -250,8 +259,8 @@ static void intern_grow(struct intern *intern)
 {
     free(intern->slots);
     intern->slot_mask = intern->slot_mask * 2 + 1;
-    intern->slots = calloc((size_t)intern->slot_mask + 1, sizeof *intern->slots);
-    must(intern->slots != NULL);
+    size_t bytes = ((size_t)intern->slot_mask + 1) * sizeof *intern->slots;
+    intern->slots = world_memory(bytes, bytes >= CHUNK_SLAB_BYTES);
     for (uint32_t handle = 1; handle < intern->count; handle++) {
         const uint8_t *record = record_at(intern, handle);
         uint64_t hash = intern_hash(record);
