@@ -146,7 +146,7 @@ void host_kill(struct host *host);
 /* What the host's driver asks of its node; an entry of its own. */
 int host_submit(struct host *host, const struct node_command *command);
 /* An event of the script for this host: hooks.scripted(host, what) at time_us, rounded up to a
- * whole millisecond. */
+ * whole millisecond; the past means now. */
 void host_script(struct host *host, uint64_t time_us, uint32_t what);
 /* Runs `call(node, arg)` as an entry of the host's node; for tests and prebuilt networks. */
 void host_enter(struct host *host, void (*call)(struct node *node, void *arg), void *arg);
