@@ -7,7 +7,7 @@
 #include "node/dht/dht.h"
 
 enum {
-    PENDING_PER_SLAB = 4,
+    PENDING_FIRST = 4,
     SWEEP_US = 30000000,
     HANDOVER_US = 200000,
     REPUBLISH_JITTER = 10, /* Per cent, either way. */
@@ -39,7 +39,7 @@ int dht_holder_init(struct dht *dht)
     dht->holder.pending_first = POOL_NONE;
     dht->holder.pending_last = POOL_NONE;
     return pool_init(&dht->holder.pending, &dht->core->arena, ARENA_RECORDS,
-                     sizeof(struct dht_pending), PENDING_PER_SLAB, HOLDER_PENDING_MAX);
+                     sizeof(struct dht_pending), PENDING_FIRST, HOLDER_PENDING_MAX);
 }
 
 void dht_holder_start(struct dht *dht)

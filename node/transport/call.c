@@ -10,8 +10,8 @@
 
 enum {
     PARKED_US = 5000000, /* Longer than any handshake: then it is lost, though not by its peer. */
-    CALLS_PER_SLAB = 8,
-    BLOCKS_PER_SLAB = 8, /* One request of any length. */
+    CALLS_FIRST = 8,
+    BLOCKS_FIRST = 8, /* In the first slab: one request of any length. */
     BLOCK_LEN = 150,
     /* Most calls need none; a value on its way to 20 holders needs 200. */
     BLOCKS_BASE = 128,
@@ -19,7 +19,7 @@ enum {
     BLOCKS_MAX = POOL_NONE - 1,
 };
 
-_Static_assert(BLOCKS_PER_SLAB *BLOCK_LEN >= MESSAGE_MAX, "a slab holds the longest request");
+_Static_assert(BLOCKS_FIRST *BLOCK_LEN >= MESSAGE_MAX, "a slab holds the longest request");
 
 struct block {
     uint16_t next;
@@ -64,11 +64,11 @@ int call_table_init(struct transport *transport)
     uint16_t max = transport->config->calls_max;
     uint32_t blocks = BLOCKS_BASE + (uint32_t)max * BLOCKS_PER_CALL;
     int status =
-        pool_init(&transport->calls, arena, ARENA_CALLS, sizeof(struct call), CALLS_PER_SLAB, max);
+        pool_init(&transport->calls, arena, ARENA_CALLS, sizeof(struct call), CALLS_FIRST, max);
     if (status != ERR_OK) {
         return status;
     }
-    return pool_init(&transport->blocks, arena, ARENA_CALLS, sizeof(struct block), BLOCKS_PER_SLAB,
+    return pool_init(&transport->blocks, arena, ARENA_CALLS, sizeof(struct block), BLOCKS_FIRST,
                      (uint16_t)(blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX));
 }
 

@@ -10,8 +10,8 @@
 #include "node/transport/packet.h"
 
 enum {
-    SESSIONS_PER_SLAB = 4,
-    HANDSHAKES_PER_SLAB = 4,
+    SESSIONS_FIRST = 4,
+    HANDSHAKES_FIRST = 4,
     SESSIONS_MIN = 8,
     STRANGERS_SHARE = 4, /* One part in four of the table. */
     /* An entry of the peer index: 16 bits of the peer's hash, whose low ones say where it would
@@ -64,12 +64,12 @@ int session_table_init(struct transport *transport)
     }
     memset(transport->peer_index, 0xff, len * sizeof(uint32_t));
     int status = pool_init(&transport->handshakes, arena, ARENA_SESSIONS, sizeof(struct handshake),
-                           HANDSHAKES_PER_SLAB, max);
+                           HANDSHAKES_FIRST, max);
     if (status != ERR_OK) {
         return status;
     }
     return pool_init(&transport->sessions, arena, ARENA_SESSIONS, sizeof(struct session),
-                     SESSIONS_PER_SLAB, max);
+                     SESSIONS_FIRST, max);
 }
 
 struct session *session_new(struct transport *transport, enum session_state state, uint32_t peer,

@@ -112,7 +112,7 @@ struct transport {
     uint16_t session_number;         /* High half of the last session index given. */
     uint16_t call_number;            /* The same of calls. */
     uint16_t parked;                 /* Calls that wait for room in the session table. */
-    uint64_t salt;                   /* Which contacts share a bucket is nobody's business. */
+    uint64_t salt;                   /* Where contacts lie in peer_index is nobody's business. */
     uint8_t secret[CRYPTO_HASH_LEN]; /* Of cookies and path nonces: nothing else is kept of them. */
     uint8_t mac_key[CRYPTO_HASH_LEN]; /* What mac1 of packets to us is keyed by. */
     struct rtt_node rtt;

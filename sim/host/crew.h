@@ -1,7 +1,6 @@
 /* crew.h - a few threads that do one thing at the same time, again and again.
  *
- *      crew_run: job(arg, 0) on the caller's thread, job(arg, 1) ... on the others -> all have
- * returned
+ *      crew_run -> job(arg, 0) on the caller's thread, job(arg, 1) ... on the others -> return
  *
  * Everything written before crew_run is seen by the jobs, and everything the jobs wrote is seen
  * after it. A thread that waits looks for its turn for some microseconds, then sleeps: a run that

@@ -21,9 +21,9 @@
 #include "sim/net/net.h"
 
 enum {
-    HOST_PORT = 8468,   /* UDP port of every main path, as the live node's default. */
-    HOST_PATHS_MAX = 8, /* Extra paths of one host. */
-    WORLD_THREADS_MAX = 8,
+    HOST_PORT = 8468,                /* UDP port of every main path, as the live node's default. */
+    HOST_PATHS_MAX = 8,              /* Extra paths of one host. */
+    WORLD_THREADS_MAX = 8,           /* As many as a packet's index can name. */
     HOST_GROUP_NODES_MAX = 254,      /* Hosts in one /24. */
     HOST_BACKLOG_BYTES_MAX = 212992, /* Socket buffer: Linux's net.core.rmem_default. */
 };

@@ -1,4 +1,5 @@
 /* shard.c - one shard: its parts, what comes to it from others, and its run through a window. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,8 @@ enum {
     AHEAD_NODE = 6,
     AHEAD_WAY = 4,
     AHEAD_SESSION = 2,
-    NODE_HEAD_BYTES = 1344, /* Core to the head of the dht: what every datagram touches. */
+    /* Core to the buckets of the dht: what every datagram touches. */
+    NODE_HEAD_BYTES = offsetof(struct node, dht.table.tag_counts),
     OUTBOX_FIRST = 256,
 };
 
