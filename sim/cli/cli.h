@@ -8,7 +8,7 @@
 #ifndef SIM_CLI_CLI_H
 #define SIM_CLI_CLI_H
 
-#include "sim/cli/option.h"
+#include "node/cli/option.h"
 #include "sim/result/catalog.h"
 
 enum cli_exit {

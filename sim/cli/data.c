@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/cli/text.h"
 #include "sim/cli/cli.h"
 #include "sim/cli/rows.h"
 #include "sim/cli/terminal.h"
-#include "sim/scenario/text.h"
 
 struct data_arguments {
     bool help;

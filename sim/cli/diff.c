@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "node/base/must.h"
+#include "node/cli/text.h"
 #include "node/transport/packet.h"
 #include "sim/cli/cli.h"
 #include "sim/cli/revival.h"
 #include "sim/cli/terminal.h"
-#include "sim/scenario/text.h"
 
 enum {
     WINDOW_US = 100000, /* To begin with; it follows the load. */

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/cli/text.h"
 #include "sim/cli/cli.h"
 #include "sim/result/machine.h"
-#include "sim/scenario/text.h"
 
 static const struct command *const commands[] = {
     &command_run,     &command_check,  &command_schema,  &command_explain,

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/cli/text.h"
 #include "sim/cli/cli.h"
-#include "sim/scenario/text.h"
 
 enum { POINTS_MAX = 10000, REPLICATES_MAX = 10000 };
 

@@ -6,7 +6,7 @@
 #ifndef SIM_CLI_PLAN_H
 #define SIM_CLI_PLAN_H
 
-#include "sim/cli/option.h"
+#include "node/cli/option.h"
 #include "sim/result/replicate.h"
 
 struct plan_options {

@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "node/cli/text.h"
 #include "sim/cli/terminal.h"
-#include "sim/scenario/text.h"
 
 static bool print_table(sqlite3_stmt *statement, FILE *out);
 static bool print_csv(sqlite3_stmt *statement, FILE *out);

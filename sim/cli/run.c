@@ -5,13 +5,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "node/cli/text.h"
 #include "sim/cli/cli.h"
 #include "sim/cli/plan.h"
 #include "sim/cli/progress.h"
 #include "sim/cli/summary.h"
 #include "sim/result/campaign.h"
 #include "sim/result/machine.h"
-#include "sim/scenario/text.h"
 
 struct run_arguments {
     bool help;

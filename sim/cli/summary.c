@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/cli/quantity.h"
 #include "sim/scenario/metric.h"
-#include "sim/scenario/quantity.h"
 
 enum { RUNS_SHOWN = 8, STATS = 5, VIOLATIONS_SHOWN = 3 };
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "node/base/must.h"
-#include "sim/scenario/text.h"
+#include "node/cli/text.h"
 
 const char *const terminal_color_names[] = {"auto", "always", "never", NULL};
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "node/base/must.h"
-#include "sim/scenario/text.h"
+#include "node/cli/text.h"
 
 #define FILE_LEN_MAX ((size_t)1 << 30)
 

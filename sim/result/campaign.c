@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #include "node/base/must.h"
+#include "node/cli/text.h"
 #include "sim/result/archive.h"
 #include "sim/result/judge.h"
 #include "sim/result/machine.h"
-#include "sim/scenario/text.h"
 
 enum {
     POLL_US = 10000,      /* How soon a finished worker is noticed. */

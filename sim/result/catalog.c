@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/scenario/text.h"
+#include "node/cli/text.h"
 
 static void run_read(sqlite3_stmt *row, struct catalog_run *run);
 static char *column_text(sqlite3_stmt *row, int column);

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 
 #include "node/base/must.h"
+#include "node/cli/text.h"
 #include "sim/result/measures.h"
 #include "sim/result/recorder.h"
 #include "sim/result/verdict.h"
-#include "sim/scenario/text.h"
 
 /* The verdicts of the runs on one threshold, as read. */
 struct verdicts {

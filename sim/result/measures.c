@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "node/base/must.h"
-#include "sim/scenario/text.h"
+#include "node/cli/text.h"
 
 static struct histogram *cell(const struct measures *measures, enum metric_id metric,
                               enum scenario_phase phase, uint32_t group);

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/cli/text.h"
 #include "sim/result/measures.h"
-#include "sim/scenario/text.h"
 
 static bool holds(const struct scenario_threshold *threshold, double observed);
 static double badness(const struct scenario_threshold *threshold, const struct verdict *verdict);

@@ -22,7 +22,7 @@
 
 #include <cJSON.h>
 
-#include "sim/scenario/quantity.h"
+#include "node/cli/quantity.h"
 
 struct loader;
 struct scenario_shape;

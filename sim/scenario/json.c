@@ -6,8 +6,8 @@
 
 #include "node/base/must.h"
 #include "node/base/slice.h"
+#include "node/cli/text.h"
 #include "sim/scenario/json_scan.h"
-#include "sim/scenario/text.h"
 
 static char *segment_decode(const char *from, size_t len);
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "node/base/must.h"
-#include "sim/scenario/text.h"
+#include "node/cli/text.h"
 
 #define NUMBER_LEN_MAX 60 /* cJSON copies a number into 64 bytes and cuts off the rest */
 

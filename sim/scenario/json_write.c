@@ -1,7 +1,7 @@
 /* json_write.c - indentation, commas and escapes. */
 #include "sim/scenario/json_write.h"
 
-#include "sim/scenario/text.h"
+#include "node/cli/text.h"
 
 static void begin(struct json_writer *writer, const char *key);
 static void quote(FILE *out, const char *text);

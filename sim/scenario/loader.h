@@ -8,12 +8,12 @@
 #ifndef SIM_SCENARIO_LOADER_H
 #define SIM_SCENARIO_LOADER_H
 
+#include "node/cli/text.h"
 #include "sim/scenario/descriptor.h"
 #include "sim/scenario/json.h"
 #include "sim/scenario/report.h"
 #include "sim/scenario/scenario.h"
 #include "sim/scenario/table.h"
-#include "sim/scenario/text.h"
 
 struct loader_override {
     const char *text; /* as given: "/network/mtu=1400" */

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/cli/text.h"
 #include "sim/scenario/descriptor.h"
 #include "sim/scenario/scenario.h"
-#include "sim/scenario/text.h"
 
 static void print_shape(const struct scenario_shape *shape, FILE *out);
 static void print_key(const struct scenario_shape *shape, const struct scenario_key *key,

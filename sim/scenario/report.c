@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "node/base/must.h"
-#include "sim/scenario/text.h"
+#include "node/cli/text.h"
 
 void scenario_report_init(struct scenario_report *report)
 {

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/cli/text.h"
 #include "sim/scenario/json_write.h"
-#include "sim/scenario/text.h"
 
 #define CARET_LEN_MAX  80
 #define SOURCE_LEN_MAX 160 /* longer lines are shown from a little before the slip */

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/cli/text.h"
 #include "sim/scenario/descriptor.h"
 #include "sim/scenario/json.h"
 #include "sim/scenario/json_write.h"
 #include "sim/scenario/scenario.h"
-#include "sim/scenario/text.h"
 
 /* Exactly one of `writer` and `visit` is set: the same walk serves the file and the parameters. */
 struct sink {

@@ -2,11 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/cli/text.h"
 #include "sim/scenario/descriptor.h"
 #include "sim/scenario/json.h"
 #include "sim/scenario/json_write.h"
 #include "sim/scenario/scenario.h"
-#include "sim/scenario/text.h"
 
 #define DECIMAL "[0-9]+(\\.[0-9]+)?"
 #define EXPR_PATTERN                                                                               \

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sim/scenario/text.h"
+#include "node/cli/text.h"
 
 #define TABLE_CELLS_MAX 260 /* 256 regions and the columns before them */
 

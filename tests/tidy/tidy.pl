@@ -224,7 +224,8 @@ sub check_arrows
 
 sub check_bytes
 {
-    my $exempt = qr{^(node/(wire|base|sodium|host)/|node/transport/noise|sim/(host|engine)/)};
+    my $exempt = qr{^(node/(?:wire|base|sodium|host|daemon|edge|lib|cli)/|node/transport/noise
+                    |sim/(?:host|engine)/)}x;
     my @watched = grep { m{^(node|sim)/} && $_ !~ $exempt } @sources;
     return complain_per_line(\@watched, sub {
         my ($line) = @_;
@@ -242,7 +243,7 @@ sub check_calls
 {
     return complain_per_line([grep { m{^(node|sim|analysis)/} } @sources], sub {
         my ($line, $file) = @_;
-        my $is_node = $file =~ m{^node/(?!host/|sodium/)};
+        my $is_node = $file =~ m{^node/(?!(?:host|daemon|edge|lib|sodium|cli)/)};
         return "$1 is unsafe or drawn from the wrong dice" if $line =~ /\b($unsafe_calls)\s*\(/;
         return "$1 may not be called in node/" if $is_node && $line =~ /\b($libc_calls)\s*\(/;
         return "<$1.h> may not be included in node/"

@@ -8,7 +8,7 @@
 
 #include <criterion/criterion.h>
 
-#include "sim/scenario/text.h"
+#include "node/cli/text.h"
 
 static int name_compare(const void *left, const void *right);
 

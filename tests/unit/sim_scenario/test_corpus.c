@@ -9,7 +9,7 @@
 
 #include "fixtures.h"
 #include "node/base/rng.h"
-#include "sim/scenario/text.h"
+#include "node/cli/text.h"
 #include "tests/fuzz/fuzz_scenario.c"
 
 #define CORPUS_FOLDER    SOURCE_DIR "/tests/fuzz/corpus/scenario"

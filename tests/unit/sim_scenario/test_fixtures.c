@@ -7,8 +7,8 @@
 #include <criterion/criterion.h>
 
 #include "fixtures.h"
+#include "node/cli/text.h"
 #include "sim/scenario/descriptor.h"
-#include "sim/scenario/text.h"
 
 static bool has_word(const char *list, const char *word, size_t len)
 {

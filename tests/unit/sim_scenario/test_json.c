@@ -6,8 +6,8 @@
 #include <criterion/criterion.h>
 
 #include "fixtures.h"
+#include "node/cli/text.h"
 #include "sim/scenario/json.h"
-#include "sim/scenario/text.h"
 
 struct read {
     struct scenario_report report;

@@ -9,8 +9,8 @@
 #include <criterion/criterion.h>
 
 #include "fixtures.h"
+#include "node/cli/text.h"
 #include "sim/scenario/json.h"
-#include "sim/scenario/text.h"
 
 #define HEAD  "{\"schema_version\":1,\"name\":\"t\",\"seed\":1,\"duration\":\"10m\","
 #define GROUP "\"groups\":[{\"name\":\"a\",\"count\":4}]"

@@ -7,9 +7,9 @@
 #include <criterion/criterion.h>
 
 #include "fixtures.h"
+#include "node/cli/text.h"
 #include "sim/scenario/descriptor.h"
 #include "sim/scenario/json.h"
-#include "sim/scenario/text.h"
 
 #define SCHEMA_FILE    SOURCE_DIR "/scenarios/scenario.schema.json"
 #define REFERENCE_FILE SOURCE_DIR "/docs/SCENARIOS.md"

@@ -5,8 +5,8 @@
  *
  *      "250ms" -> quantity_parse -> 250000 (us) -> quantity_format -> "250000us"
  */
-#ifndef SIM_SCENARIO_QUANTITY_H
-#define SIM_SCENARIO_QUANTITY_H
+#ifndef NODE_CLI_QUANTITY_H
+#define NODE_CLI_QUANTITY_H
 
 #include <stdint.h>
 
@@ -43,4 +43,4 @@ char *quantity_format_short(enum quantity_kind kind, uint64_t value);
 char *quantity_format(enum quantity_kind kind, uint64_t value);
 char *quantity_format_rate(double per_s);
 
-#endif /* SIM_SCENARIO_QUANTITY_H */
+#endif /* NODE_CLI_QUANTITY_H */

@@ -4,7 +4,7 @@
 
 #include <criterion/criterion.h>
 
-#include "sim/scenario/quantity.h"
+#include "node/cli/quantity.h"
 
 static void expect_value(enum quantity_kind kind, const char *text, uint64_t expected)
 {

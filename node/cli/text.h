@@ -1,12 +1,12 @@
-/* text.h - the few allocating text helpers of the scenario loader.
+/* text.h - the few allocating text helpers of command lines, files and their loaders.
  *
- * The loader runs once per process, before the simulation, so it may use the heap; memory that
- * cannot be had ends the run (must), because a half-checked scenario is worse than none.
+ * Not for nodes. Who reads options and scenario files may use the heap; memory that cannot be had
+ * ends the process (must), because a half-checked file is worse than none.
  *
  *      format, arguments -> text_format -> heap text        pieces -> struct text -> heap text
  */
-#ifndef SIM_SCENARIO_TEXT_H
-#define SIM_SCENARIO_TEXT_H
+#ifndef NODE_CLI_TEXT_H
+#define NODE_CLI_TEXT_H
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,4 +46,4 @@ char *text_read_file(const char *path, size_t len_max, size_t *len);
  */
 const char *text_suggest(const char *word, const char *const *words, size_t count);
 
-#endif /* SIM_SCENARIO_TEXT_H */
+#endif /* NODE_CLI_TEXT_H */

@@ -1,5 +1,5 @@
 /* option.c - walks over words and rows. */
-#include "sim/cli/option.h"
+#include "node/cli/option.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "node/base/must.h"
-#include "sim/scenario/quantity.h"
-#include "sim/scenario/text.h"
+#include "node/cli/quantity.h"
+#include "node/cli/text.h"
 
 struct parser {
     const struct option_table *table;

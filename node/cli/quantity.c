@@ -1,12 +1,12 @@
 /* quantity.c - the units and the exact arithmetic behind them. */
-#include "sim/scenario/quantity.h"
+#include "node/cli/quantity.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "node/base/must.h"
-#include "sim/scenario/text.h"
+#include "node/cli/text.h"
 
 #define UNITS_MAX  6
 #define DIGITS_MAX 18 /* 10^18 fits 64 bits, and times a day in microseconds fits 128 */

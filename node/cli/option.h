@@ -9,8 +9,8 @@
  *
  * Texts are borrowed from argv and the environment.
  */
-#ifndef SIM_CLI_OPTION_H
-#define SIM_CLI_OPTION_H
+#ifndef NODE_CLI_OPTION_H
+#define NODE_CLI_OPTION_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,4 +57,4 @@ void option_list_free(struct option_list *list);
 /* One line per option, for help. */
 void option_print(const struct option_table *table, FILE *out);
 
-#endif /* SIM_CLI_OPTION_H */
+#endif /* NODE_CLI_OPTION_H */

@@ -1,5 +1,5 @@
 /* text.c - heap texts, files, hashes and spelling distance for the scenario loader. */
-#include "sim/scenario/text.h"
+#include "node/cli/text.h"
 
 #include <errno.h>
 #include <stdbool.h>
