@@ -16,14 +16,20 @@ command pkg-config pkg-config
 library libsodium libsodium-dev
 library gsl libgsl-dev
 library sqlite3 libsqlite3-dev
-library libcjson libcjson-dev'
+library libcjson libcjson-dev
+library libuv libuv1-dev
+library libmicrohttpd libmicrohttpd-dev
+library libedit libedit-dev'
 
 setup_needs_test='library criterion libcriterion-dev
 command git git
 command nm binutils
 command clang clang
 command sqlite3 sqlite3
-command shellcheck shellcheck'
+command shellcheck shellcheck
+command jq jq
+command curl curl
+command promtool prometheus'
 
 # Without these some tests are skipped, with the reason shown; so a distribution that does not have
 # one of them can still run the rest. clang-format is wanted in one version only, because each
@@ -157,8 +163,8 @@ setup_cannot_install()
     if ! command -v apt-get >/dev/null; then
         setup_say 'This is not Debian or Ubuntu. Install these yourself, then start again:'
         setup_say '  a C11 compiler, cmake >= 3.22, ninja, pkg-config, and the development files of'
-        setup_say '  libsodium, GSL, SQLite 3 and cJSON; for the tests also Criterion, clang, git,'
-        setup_say '  binutils, the sqlite3 command and shellcheck'
+        setup_say '  libsodium, GSL, SQLite 3, cJSON, libuv, libmicrohttpd and libedit; for the tests also Criterion, clang, git,'
+        setup_say '  binutils, sqlite3, shellcheck, jq, curl and promtool'
         setup_stop "missing here (Debian's names): $*"
     fi
     setup_say 'Packages are missing and this user may not install them. Run this, then start again:'

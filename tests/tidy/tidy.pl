@@ -224,7 +224,7 @@ sub check_arrows
 
 sub check_bytes
 {
-    my $exempt = qr{^(node/(?:wire|base|sodium|host|daemon|edge|lib|cli)/|node/transport/noise
+    my $exempt = qr{^(node/(?:wire|base|sodium|host|daemon|edge|lib|meshnode|cli)/|node/transport/noise
                     |sim/(?:host|engine)/)}x;
     my @watched = grep { m{^(node|sim)/} && $_ !~ $exempt } @sources;
     return complain_per_line(\@watched, sub {
@@ -243,7 +243,7 @@ sub check_calls
 {
     return complain_per_line([grep { m{^(node|sim|analysis)/} } @sources], sub {
         my ($line, $file) = @_;
-        my $is_node = $file =~ m{^node/(?!(?:host|daemon|edge|lib|sodium|cli)/)};
+        my $is_node = $file =~ m{^node/(?!(?:host|daemon|edge|lib|meshnode|sodium|cli)/)};
         return "$1 is unsafe or drawn from the wrong dice" if $line =~ /\b($unsafe_calls)\s*\(/;
         return "$1 may not be called in node/" if $is_node && $line =~ /\b($libc_calls)\s*\(/;
         return "<$1.h> may not be included in node/"
@@ -355,7 +355,7 @@ sub check_gotos
 
 sub check_headers
 {
-    my $flags = join ' ', capture('pkg-config --cflags libsodium gsl sqlite3 libcjson criterion');
+    my $flags = join ' ', capture('pkg-config --cflags libsodium gsl sqlite3 libcjson libuv criterion');
     my @complaints;
     for my $file (grep { /\.h$/ } @files) {
         my @output = capture("gcc -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror -I. "
