@@ -357,7 +357,8 @@ sub check_gotos
 
 sub check_headers
 {
-    my $flags = join ' ', capture('pkg-config --cflags libsodium gsl sqlite3 libcjson libuv criterion');
+    my $flags = join ' ',
+        capture('pkg-config --cflags libsodium gsl sqlite3 libcjson libuv criterion');
     my @complaints;
     for my $file (grep { /\.h$/ } @files) {
         my @output = capture("gcc -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror -I. "
