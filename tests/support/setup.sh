@@ -163,8 +163,8 @@ setup_cannot_install()
     if ! command -v apt-get >/dev/null; then
         setup_say 'This is not Debian or Ubuntu. Install these yourself, then start again:'
         setup_say '  a C11 compiler, cmake >= 3.22, ninja, pkg-config, and the development files of'
-        setup_say '  libsodium, GSL, SQLite 3, cJSON, libuv, libmicrohttpd and libedit; for the tests'
-        setup_say '  also Criterion, clang, git, binutils, sqlite3, shellcheck, jq, curl and promtool'
+        setup_say '  libsodium, GSL, SQLite 3, cJSON, libuv, libmicrohttpd and libedit; for tests'
+        setup_say '  also Criterion, clang, git, binutils, sqlite3, shellcheck, jq, curl, promtool'
         setup_stop "missing here (Debian's names): $*"
     fi
     setup_say 'Packages are missing and this user may not install them. Run this, then start again:'
