@@ -44,6 +44,11 @@ extern const struct command command_ls;
 extern const struct command command_query;
 extern const struct command command_version;
 extern const struct command command_help;
+extern const struct command command_man;
+extern const struct command command_completion;
+
+/* All commands, in the order of the help. */
+const struct command *const *cli_commands(size_t *count);
 
 /* How often Ctrl-C (or SIGTERM) has come since cli_catch_signals. Who calls that looks at it. */
 extern volatile int cli_stop;

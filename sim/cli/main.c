@@ -11,9 +11,9 @@
 #include "sim/result/machine.h"
 
 static const struct command *const commands[] = {
-    &command_run,     &command_check,  &command_schema,  &command_explain,
-    &command_metrics, &command_replay, &command_diff,    &command_export,
-    &command_ls,      &command_query,  &command_version, &command_help,
+    &command_run,     &command_check,      &command_schema, &command_explain, &command_metrics,
+    &command_replay,  &command_diff,       &command_export, &command_ls,      &command_query,
+    &command_version, &command_completion, &command_man,    &command_help,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -45,6 +45,12 @@ int main(int count, char **words)
         return code == CLI_OK ? CLI_FAILURE : code;
     }
     return code;
+}
+
+const struct command *const *cli_commands(size_t *count)
+{
+    *count = COMMANDS;
+    return commands;
 }
 
 bool cli_parse(const struct command *command, int count, char **words, void *arguments,
@@ -111,7 +117,7 @@ static void usage(FILE *out)
 {
     fprintf(out, "usage: meshtwin COMMAND [options]\n\n");
     for (size_t i = 0; i < COMMANDS; i++) {
-        fprintf(out, "  %-8s %-22s %s\n", commands[i]->name, commands[i]->operands,
+        fprintf(out, "  %-10s %-22s %s\n", commands[i]->name, commands[i]->operands,
                 commands[i]->summary);
     }
     fprintf(out, "\nEvery option can also come from the environment: MESHTWIN_RUN_JOBS=2.\n"
