@@ -1,36 +1,12 @@
 /* commands.c - one function to start each command, one to tell how it ended. */
 #include "node/commands.h"
 
-#include <string.h>
-
-#include "node/base/must.h"
-
-/* A NODE_SEND under way: a lookup for the receiver, then one call. */
-struct send {
-    struct node *node;
-    uint64_t start_us;
-    struct node_id to;
-    uint32_t number;
-    uint16_t messages;
-    uint16_t len;
-    uint16_t index;
-    uint8_t payload[MESSAGE_PAYLOAD_MAX];
-};
+#include "node/errand.h"
 
 static void on_lookup_done(void *owner, uint32_t tag, const struct lookup_result *result);
 static void on_put_done(void *owner, uint32_t tag, const struct put_result *result);
 static int start_put(struct node *node, const struct node_command *command);
-static int start_send(struct node *node, const struct node_command *command);
-static void on_receiver_found(void *owner, uint32_t tag, const struct lookup_result *result);
-static void on_send_done(void *owner, const struct call_result *result);
-static void end_send(struct send *send, int status);
 static int start_broadcast(struct node *node, const struct node_command *command);
-
-int node_commands_init(struct node *node)
-{
-    return pool_init(&node->sends, &node->core.arena, ARENA_NODE, sizeof(struct send), 1,
-                     node->config->sends_max);
-}
 
 int node_command_start(struct node *node, const struct node_command *command)
 {
@@ -46,7 +22,9 @@ int node_command_start(struct node *node, const struct node_command *command)
     case NODE_DELETE:
         return start_put(node, command);
     case NODE_SEND:
-        return start_send(node, command);
+    case NODE_PING:
+    case NODE_CONNECT:
+        return errand_start(node, command);
     case NODE_BROADCAST:
         return start_broadcast(node, command);
     default:
@@ -104,73 +82,6 @@ static int start_put(struct node *node, const struct node_command *command)
                                              [NODE_DELETE] = RECORD_TOMBSTONE};
     return dht_publish(&node->dht, kinds[command->kind], command->salt, command->bytes, on_put_done,
                        node, command->number);
-}
-
-static int start_send(struct node *node, const struct node_command *command)
-{
-    if (command->bytes.len > MESSAGE_PAYLOAD_MAX) {
-        return ERR_TOO_LARGE;
-    }
-    uint16_t index;
-    struct send *send = pool_get(&node->sends, &index);
-    if (send == NULL) {
-        return ERR_FULL;
-    }
-    send->node = node;
-    send->start_us = core_now(&node->core);
-    send->to = command->id;
-    send->number = command->number;
-    send->index = index;
-    send->len = (uint16_t)command->bytes.len;
-    if (send->len > 0) {
-        memcpy(send->payload, command->bytes.data, send->len);
-    }
-    int status = dht_lookup(&node->dht, &send->to, LOOKUP_NODE, on_receiver_found, send, 0);
-    if (status != ERR_OK) {
-        pool_put(&node->sends, index);
-    }
-    return status;
-}
-
-static void on_receiver_found(void *owner, uint32_t tag, const struct lookup_result *result)
-{
-    (void)tag;
-    struct send *send = owner;
-    struct transport *transport = &send->node->transport;
-    send->messages = result->messages;
-    if (result->count == 0 ||
-        !node_id_equal(&contact_at(send->node->core.port, result->nearest[0])->id, &send->to)) {
-        end_send(send, ERR_UNREACHABLE);
-        return;
-    }
-    struct message request = {.kind = MESSAGE_APP,
-                              .app = {.payload = slice_of(send->payload, send->len)}};
-    struct call_options options = {.done = on_send_done, .owner = send};
-    int call = transport_call(transport, result->nearest[0], &request, &options);
-    if (call < 0) {
-        end_send(send, call);
-    } else {
-        send->messages++;
-    }
-}
-
-static void on_send_done(void *owner, const struct call_result *result)
-{
-    if (result->outcome != CALL_SLOW) {
-        end_send(owner, result->outcome == CALL_ANSWERED ? ERR_OK : ERR_TIMEOUT);
-    }
-}
-
-static void end_send(struct send *send, int status)
-{
-    struct node *node = send->node;
-    node_deliver(node, &(struct port_event){.kind = NODE_SENT,
-                                            .status = (int16_t)status,
-                                            .command = send->number,
-                                            .took_us = core_now(&node->core) - send->start_us,
-                                            .count = {send->messages},
-                                            .about = slice_of(&send->to, sizeof send->to)});
-    pool_put(&node->sends, send->index);
 }
 
 static int start_broadcast(struct node *node, const struct node_command *command)

@@ -1,6 +1,6 @@
 /* commands.h - what node_submit starts, and how its end is told.
  *
- *      node_submit -> node_command_start -> dht, gossip -> done -> node_deliver(event)
+ *      node_submit -> node_command_start -> dht, gossip, errand.h -> done -> node_deliver(event)
  *
  * One file with node.c as far as the arrows go: it may call every module.
  */
@@ -8,8 +8,6 @@
 #define NODE_COMMANDS_H
 
 #include "node/node.h"
-
-int node_commands_init(struct node *node);
 
 /* ERR_OK and later one event with the command's number, or a negative ERR_* and no event. */
 int node_command_start(struct node *node, const struct node_command *command);

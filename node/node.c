@@ -7,6 +7,7 @@
 #include "node/base/must.h"
 #include "node/base/prefetch.h"
 #include "node/commands.h"
+#include "node/errand.h"
 
 static int wire_up(struct node *node);
 static void on_message(void *arg, const struct message_from *from, const struct message *message);
@@ -56,7 +57,7 @@ void node_config_default(struct node_config *config)
                    .fanout = 8,
                    .candidates_per_exchange = 3,
                    .seen_max = 256},
-        .sends_max = 8,
+        .errands_max = 8,
     };
 }
 
@@ -149,6 +150,7 @@ void node_observe(const struct node *node, struct node_view *view)
         .records = dht_record_count(&node->dht),
         .lookups = dht_lookup_count(&node->dht),
         .counters = node->core.counters,
+        .traffic = node->transport.traffic,
         .arena_bytes = node->core.arena.chunk_bytes,
         .is_joined = node->is_joined,
     };
@@ -181,7 +183,7 @@ static int wire_up(struct node *node)
                                               .is_wanted = on_is_wanted};
     struct gossip_hooks gossip_hooks = {.arg = node, .news = on_news};
 
-    int status = identity_init(&node->identity, core);
+    int status = identity_init(&node->identity, core, config->identity_seed);
     if (status == ERR_OK) {
         status = guard_init(&node->guard, core, &config->guard);
     }
@@ -197,7 +199,7 @@ static int wire_up(struct node *node)
                              &node->transport, &node->dht, &gossip_hooks);
     }
     if (status == ERR_OK) {
-        status = node_commands_init(node);
+        status = errand_init(node);
     }
     return status;
 }

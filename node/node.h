@@ -18,9 +18,12 @@ struct node_config {
     struct transport_config transport;
     struct dht_config dht;
     struct gossip_config gossip;
+    /* CRYPTO_SEED_LEN bytes, borrowed until node_init returns. NULL: drawn once, and kept in the
+     * node's storage. */
+    const uint8_t *identity_seed;
     const struct port_addr *bootstrap; /* Borrowed; the node skips its own address. */
     uint32_t bootstrap_count;
-    uint16_t sends_max; /* NODE_SEND commands under way. */
+    uint16_t errands_max; /* NODE_SEND, NODE_PING and NODE_CONNECT commands under way. */
 };
 
 /* The defaults of the live node and of a scenario that says nothing. */
@@ -34,12 +37,15 @@ enum node_command_kind {
     NODE_DELETE,    /* The mutable value under (own key, salt). */
     NODE_SEND,      /* bytes to the node with this id, found by a lookup. */
     NODE_BROADCAST, /* bytes to everybody. */
+    NODE_CONNECT,   /* The node at addr, whoever it is; then joins through it. */
+    NODE_PING,      /* A round trip with the node with this id, found by a lookup if need be. */
 };
 
 struct node_command {
     enum node_command_kind kind;
     uint32_t number; /* Of the driver's choice, not 0; comes back in the event. */
     struct node_id id;
+    struct port_addr addr;
     uint32_t salt;
     struct slice bytes; /* Borrowed. At most RECORD_VALUE_MAX or MESSAGE_PAYLOAD_MAX. */
 };
@@ -56,6 +62,8 @@ enum node_event_kind {
     NODE_BROADCAST_SENT, /* about: broadcast id. */
     NODE_MESSAGE,        /* bytes: payload; about: the sender's id. */
     NODE_NEWS,           /* hops, origin's number; bytes: payload; about: broadcast id. */
+    NODE_CONNECTED,      /* about: the peer's id, empty when nobody answered. */
+    NODE_PINGED,         /* messages; took_us is the round trip itself; about: id. */
 };
 
 /* Numbers out. */
@@ -66,6 +74,7 @@ struct node_view {
     uint32_t records;
     uint32_t lookups;
     struct counters counters;
+    struct traffic traffic;
     uint32_t used_bytes[ARENA_USER_COUNT];
     uint32_t arena_bytes;
     bool is_joined;
@@ -84,7 +93,7 @@ struct node {
     struct dht dht;
     struct gossip gossip;
 
-    struct pool sends; /* NODE_SEND commands that look for their receiver. */
+    struct pool errands; /* Commands that need one peer's answer. */
     uint64_t started_us;
     bool is_joined;
     bool is_stopping;

@@ -170,6 +170,11 @@ void sim_counters(struct sim *sim, uint64_t counters[COUNTER_COUNT])
     population_counters(sim->population, counters);
 }
 
+void sim_traffic(struct sim *sim, struct traffic *traffic)
+{
+    population_traffic(sim->population, traffic);
+}
+
 uint32_t sim_true_nearest(struct sim *sim, const struct node_id *target, uint32_t except,
                           uint32_t *nodes, uint32_t k)
 {

@@ -107,6 +107,8 @@ void sim_memory(struct sim *sim, struct sim_memory *memory);
 
 /* Sums of all nodes' counters since the start, those of nodes gone included. */
 void sim_counters(struct sim *sim, uint64_t counters[COUNTER_COUNT]);
+/* The same of their messages by kind. */
+void sim_traffic(struct sim *sim, struct traffic *traffic);
 
 /* For judging: of the nodes that are online and have joined, the k nearest to an id by the world's
  * knowledge; host indices, closest first. Returns how many (fewer than k in a small network).

@@ -48,6 +48,13 @@ void dht_stop(struct dht *dht)
     dht_table_release(&dht->table);
 }
 
+void dht_join(struct dht *dht)
+{
+    if (!dht->is_stopping) {
+        dht_upkeep_join(dht);
+    }
+}
+
 void dht_on_verified(struct dht *dht, uint32_t peer, uint32_t rtt_us)
 {
     /* Contacts are not chosen by distance in time: those that stay longest are worth more. */
@@ -112,6 +119,11 @@ uint32_t dht_nearest(const struct dht *dht, const struct node_id *target, uint32
 uint32_t dht_contact_count(const struct dht *dht)
 {
     return dht->table.count;
+}
+
+uint32_t dht_find(const struct dht *dht, const struct node_id *id)
+{
+    return dht_table_find(&dht->table, id);
 }
 
 uint32_t dht_contacts(const struct dht *dht, uint32_t *handles, uint32_t max)

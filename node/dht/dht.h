@@ -68,6 +68,10 @@ void dht_start(struct dht *dht, const struct port_addr *bootstrap, uint32_t boot
 /* Remembers a few good contacts on disk; ends lookups and puts with ERR_STOPPED. */
 void dht_stop(struct dht *dht);
 
+/* A peer has been met on purpose: looks for our neighbours through it, unless a join that has found
+ * somebody is under way. */
+void dht_join(struct dht *dht);
+
 /* ERR_FULL when lookups_max run already, ERR_STOPPED. done is never called before return. */
 int dht_lookup(struct dht *dht, const struct node_id *target, enum lookup_kind kind, lookup_fn done,
                void *owner, uint32_t tag);
@@ -99,6 +103,8 @@ uint32_t dht_sample(struct dht *dht, uint32_t *handles, uint32_t max);
 uint32_t dht_nearest(const struct dht *dht, const struct node_id *target, uint32_t *handles,
                      uint32_t max);
 uint32_t dht_contact_count(const struct dht *dht);
+/* The contact of the table with this id, or PORT_INTERN_NONE. Not retained. */
+uint32_t dht_find(const struct dht *dht, const struct node_id *id);
 uint32_t dht_contacts(const struct dht *dht, uint32_t *handles,
                       uint32_t max); /* All, table order. */
 bool dht_holds(const struct dht *dht, const struct node_id *key);

@@ -153,6 +153,30 @@ uint32_t dht_table_bucket_count(const struct dht_table *table, uint32_t bucket)
     return table->buckets[bucket] != NULL ? table->buckets[bucket]->count : 0;
 }
 
+uint32_t dht_table_find(const struct dht_table *table, const struct node_id *id)
+{
+    uint64_t prefix = node_id_prefix(id);
+    const struct dht_bucket *bucket = table->buckets[bucket_of_prefix(table, prefix)];
+    uint32_t slot = bucket != NULL ? find_id(table, bucket, prefix, id) : NO_SLOT;
+    return slot != NO_SLOT ? bucket->peers[slot] : PORT_INTERN_NONE;
+}
+
+void dht_table_row(const struct dht_table *table, uint32_t number, struct dht_table_row *row)
+{
+    must(number < table->count);
+
+    uint32_t index = 0;
+    while (number >= dht_table_bucket_count(table, index)) {
+        number -= dht_table_bucket_count(table, index++);
+    }
+    const struct dht_bucket *bucket = table->buckets[index];
+    *row = (struct dht_table_row){
+        .peer = bucket->peers[number],
+        .bucket = index,
+        .losses = bucket->losses[number],
+        .silent_us = (uint64_t)(uint16_t)(coarse_now(table) - bucket->heard[number]) << TIME_SHIFT};
+}
+
 uint32_t dht_table_nearest(const struct dht_table *table, const struct node_id *target,
                            uint32_t *peers, uint32_t max)
 {

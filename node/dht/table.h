@@ -86,6 +86,19 @@ bool dht_table_is_wanted(const struct dht_table *table, const struct node_id *id
 uint32_t dht_table_bucket_of(const struct dht_table *table, const struct node_id *id);
 uint32_t dht_table_bucket_count(const struct dht_table *table, uint32_t bucket);
 
+/* The contact with this id, or PORT_INTERN_NONE. */
+uint32_t dht_table_find(const struct dht_table *table, const struct node_id *id);
+
+/* What a reader may see of a contact. */
+struct dht_table_row {
+    uint32_t peer; /* Not retained. */
+    uint32_t bucket;
+    uint32_t losses;
+    uint64_t silent_us; /* Within a second. */
+};
+/* Contact number `number` (0 .. count - 1) in the order of dht_table_all. */
+void dht_table_row(const struct dht_table *table, uint32_t number, struct dht_table_row *row);
+
 /* The `max` nearest to target, whole buckets in the order of distance, unordered inside a bucket:
  * what an answer needs, for the least work. Returns how many. */
 uint32_t dht_table_nearest(const struct dht_table *table, const struct node_id *target,

@@ -22,6 +22,7 @@ static void try_join(struct dht *dht);
 static uint32_t call_remembered(struct dht *dht);
 static uint32_t call_bootstrap(struct dht *dht);
 static void on_join_call(void *owner, const struct call_result *result);
+static void begin_with_answer(struct dht *dht);
 static void try_later(struct dht *dht);
 static void look_self_up(struct dht *dht);
 static void on_self_found(void *owner, uint32_t tag, const struct lookup_result *result);
@@ -61,6 +62,16 @@ void dht_upkeep_stop(struct dht *dht)
     timer_stop(&dht->core->timers, &dht->upkeep.refresh);
     timer_stop(&dht->core->timers, &dht->upkeep.check);
     remember(dht);
+}
+
+void dht_upkeep_join(struct dht *dht)
+{
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    if (upkeep->stage != JOIN_CALLING && upkeep->stage < JOIN_SPREAD) {
+        return;
+    }
+    timer_stop(&dht->core->timers, &upkeep->refresh);
+    begin_with_answer(dht);
 }
 
 void dht_upkeep_on_lookup(struct dht *dht, const struct node_id *target)
@@ -172,13 +183,17 @@ static void on_join_call(void *owner, const struct call_result *result)
         return;
     }
     if (result->outcome == CALL_ANSWERED) {
-        /* After this entry: by then the hook `verified` has entered the peer, whatever their order.
-         */
-        upkeep->stage = JOIN_SELF;
-        timer_start(&dht->core->timers, &upkeep->join, 0, on_join);
+        begin_with_answer(dht);
     } else if (upkeep->calls == 0) {
         try_later(dht);
     }
+}
+
+/* After this entry: by then the hook `verified` has entered the peer, whatever their order. */
+static void begin_with_answer(struct dht *dht)
+{
+    dht->upkeep.stage = JOIN_ANSWERED;
+    timer_start(&dht->core->timers, &dht->upkeep.join, 0, on_join);
 }
 
 static void try_later(struct dht *dht)

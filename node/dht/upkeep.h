@@ -58,6 +58,9 @@ void dht_upkeep_start(struct dht *dht, const struct port_addr *bootstrap, uint32
                       join_fn done, void *owner);
 void dht_upkeep_stop(struct dht *dht);
 
+/* Somebody has answered us without a join: looks ourselves up, unless that is under way. */
+void dht_upkeep_join(struct dht *dht);
+
 /* A lookup goes to `target`: its bucket needs no refresh. */
 void dht_upkeep_on_lookup(struct dht *dht, const struct node_id *target);
 

@@ -1,4 +1,4 @@
-/* identity.c - loads the node's seed from its storage, or draws one and stores it. */
+/* identity.c - keys from a given seed, from the stored one, or from one drawn and stored. */
 #include "node/identity/identity.h"
 
 #include <string.h>
@@ -7,15 +7,18 @@
 
 static int load_or_draw(struct core *core, uint8_t seed[CRYPTO_SEED_LEN]);
 
-int identity_init(struct identity *identity, struct core *core)
+int identity_init(struct identity *identity, struct core *core, const uint8_t *seed)
 {
-    uint8_t seed[CRYPTO_SEED_LEN];
-    int status = load_or_draw(core, seed);
-    if (status != ERR_OK) {
-        return status;
+    uint8_t own_seed[CRYPTO_SEED_LEN];
+    if (seed == NULL) {
+        int status = load_or_draw(core, own_seed);
+        if (status != ERR_OK) {
+            return status;
+        }
     }
-    port_sign_keypair(core->port, seed, identity->public_key, identity->secret_key);
-    memset(seed, 0, sizeof seed);
+    port_sign_keypair(core->port, seed != NULL ? seed : own_seed, identity->public_key,
+                      identity->secret_key);
+    memset(own_seed, 0, sizeof own_seed);
     port_agree_secret(core->port, identity->secret_key, identity->agree_secret);
     if (!port_agree_public(core->port, identity->public_key, identity->agree_public)) {
         return ERR_IO; /* No seed gives such a key, so the seed was not read as it was written. */

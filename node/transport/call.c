@@ -259,6 +259,7 @@ uint32_t call_ride(struct transport *transport, struct session *session, uint8_t
             *len = call->len;
             call->is_sent = true;
             call->tries = 1;
+            traffic_sent(&transport->traffic, traffic_row_of(call->kind));
             schedule(transport, call);
             return call->number;
         }

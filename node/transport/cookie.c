@@ -76,6 +76,7 @@ void cookie_reply(struct transport *transport, const struct packet_handshake *pa
     address_mac(transport, PURPOSE_COOKIE, epoch, 0, to, sealed);
     port_seal(port, sealed, slice_of(sealed, CRYPTO_MAC_LEN),
               slice_of(packet->mac1, CRYPTO_MAC_LEN), counter, key);
+    traffic_sent(&transport->traffic, TRAFFIC_COOKIE);
     session_transmit(transport, to, slice_of(datagram, sizeof datagram));
 }
 

@@ -22,9 +22,11 @@ void dispatch_message(struct transport *transport, struct session *session,
     struct core *core = transport->core;
     struct message message;
     if (!message_decode(core->port, text, &message)) {
+        traffic_received(&transport->traffic, TRAFFIC_UNREADABLE);
         count(&core->counters, COUNT_MALFORMED);
         return;
     }
+    traffic_received(&transport->traffic, traffic_row_of(message.kind));
     enum message_class class = message_class_of(message.kind);
     if (source->is_early && class != MESSAGE_READ) {
         count(&core->counters, COUNT_MALFORMED); /* It may be a replay: nothing may hang on it. */

@@ -80,6 +80,7 @@ void handshake_on_packet(struct transport *transport, const struct port_addr *fr
         count(&transport->core->counters, COUNT_MALFORMED);
         return;
     }
+    traffic_received(&transport->traffic, traffic_row_of_step(packet.step));
     switch (packet.step) {
     case PACKET_IK_1:
         handshake_on_ik_1(transport, &packet, from, bytes.len);
@@ -96,9 +97,6 @@ void handshake_on_packet(struct transport *transport, const struct port_addr *fr
     case PACKET_XX_3:
         handshake_on_xx_3(transport, &packet, from);
         break;
-    default:
-        count(&transport->core->counters, COUNT_MALFORMED);
-        break;
     }
 }
 
@@ -111,6 +109,7 @@ void handshake_on_cookie(struct transport *transport, const struct port_addr *fr
         count(counters, COUNT_MALFORMED);
         return;
     }
+    traffic_received(&transport->traffic, TRAFFIC_COOKIE);
     struct session *session = session_find(transport, packet.receiver);
     if (session == NULL || session->state != SESSION_OPENING ||
         !port_addr_equal(from, &session->addr)) {
@@ -169,6 +168,7 @@ static bool send_first(struct transport *transport, struct session *session)
         memset(datagram + len, 0, len_min - len);
         len = len_min;
     }
+    traffic_sent(&transport->traffic, is_ik ? TRAFFIC_IK_1 : TRAFFIC_XX_1);
     session_transmit(transport, &session->addr, slice_of(datagram, len));
     handshake->sent_us = core_now(core);
     handshake->tries++;
@@ -199,6 +199,7 @@ static int write_ik_1(struct transport *transport, struct handshake *handshake,
         call_load(transport, rider, payload + payload_len);
         payload_len += rider->len;
         *len_min += rider->answer_max;
+        traffic_sent(&transport->traffic, traffic_row_of(rider->kind));
     }
     return noise_write(&handshake->noise, port, &own, ephemeral, noise, payload_len);
 }

@@ -81,6 +81,9 @@ static void answer_ik_1(struct transport *transport, const struct packet_handsha
     bool is_asked = session->is_rival || hooks->is_wanted(hooks->arg, &contact->id, &contact->addr);
     payload[0] = (uint8_t)((is_asked ? PACKET_FLAG_CONFIRM : 0) |
                            (session_table_is_crowded(transport) ? PACKET_FLAG_CROWDED : 0));
+    if (early.len > 0) {
+        traffic_sent(&transport->traffic, traffic_row_of(early.buffer[0]));
+    }
     send_ik_2(transport, session, noise, datagram, PACKET_FLAGS_LEN + early.len, received);
 }
 
@@ -115,6 +118,7 @@ static void send_ik_2(struct transport *transport, struct session *session, stru
     uint32_t peer_index = session->peer_index;
     handshake_take_keys(transport, session, noise, peer_index);
     packet_write_handshake(datagram, PACKET_IK_2, session->index, peer_index, (size_t)len);
+    traffic_sent(&transport->traffic, TRAFFIC_IK_2);
     handshake_transmit(transport, &session->addr, datagram, (size_t)len, noise->peer_static);
 }
 

@@ -63,6 +63,7 @@ void handshake_on_xx_1(struct transport *transport, const struct packet_handshak
     handshake->noise = noise;
     packet_write_handshake(datagram, PACKET_XX_2, session->index, packet->sender,
                            (size_t)noise_len);
+    traffic_sent(&transport->traffic, TRAFFIC_XX_2);
     handshake_transmit(transport, from, datagram, (size_t)noise_len, NULL);
 }
 
@@ -117,6 +118,7 @@ static void send_xx_3(struct transport *transport, struct session *session, stru
     }
     uint32_t peer_index = session->peer_index;
     packet_write_handshake(datagram, PACKET_XX_3, session->index, peer_index, (size_t)len);
+    traffic_sent(&transport->traffic, TRAFFIC_XX_3);
     handshake_transmit(transport, &session->addr, datagram, (size_t)len, NULL);
     handshake_end(transport, session);
     handshake_take_keys(transport, session, noise, peer_index);

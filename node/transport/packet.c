@@ -11,6 +11,7 @@ bool packet_read_handshake(struct slice bytes, struct packet_handshake *packet)
     struct reader reader = reader_of(bytes);
     bool is_handshake = read_u8(&reader) == PACKET_HANDSHAKE;
     packet->step = read_u8(&reader);
+    is_handshake &= packet->step >= PACKET_IK_1 && packet->step <= PACKET_XX_3;
     (void)read_u16(&reader); /* The message id tells apart the fragments of several messages. */
     uint8_t fragment = read_u8(&reader);
     uint8_t fragment_count = read_u8(&reader);

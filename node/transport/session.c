@@ -238,6 +238,7 @@ void session_send_to(struct transport *transport, struct session *session,
     must(len + PACKET_DATA_OVERHEAD <= PORT_DATAGRAM_MAX);
 
     uint8_t *text = datagram + PACKET_DATA_HEADER_LEN;
+    traffic_sent(&transport->traffic, len > 0 ? traffic_row_of(text[0]) : TRAFFIC_CONFIRM);
     packet_write_data(datagram, session->peer_index, session->send_counter);
     port_seal(transport->core->port, text, slice_of(text, len), slice_of(NULL, 0),
               session->send_counter++, session->send_key);

@@ -125,6 +125,37 @@ uint32_t transport_session_count(const struct transport *transport)
     return transport->sessions.count;
 }
 
+bool transport_session_next(const struct transport *transport, uint32_t *place,
+                            struct transport_session *session)
+{
+    while (*place < transport->sessions.made) {
+        const struct session *found = pool_peek(&transport->sessions, (*place)++);
+        if (found != NULL && found->index != 0 && found->state == SESSION_ESTABLISHED) {
+            *session = (struct transport_session){.peer = found->peer,
+                                                  .is_initiator = found->is_initiator,
+                                                  .rtt_us = found->rtt.smoothed_us,
+                                                  .started_us = found->started_us,
+                                                  .heard_us = found->heard_us,
+                                                  .sent = found->send_counter,
+                                                  .received = found->window.next};
+            return true;
+        }
+    }
+    return false;
+}
+
+bool transport_session_of(const struct transport *transport, const struct node_id *id,
+                          struct transport_session *session)
+{
+    uint32_t place = 0;
+    while (transport_session_next(transport, &place, session)) {
+        if (node_id_equal(&contact_at(transport->core->port, session->peer)->id, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *transport_check(const struct transport *transport)
 {
     const char *wrong = session_table_check(transport);
@@ -173,7 +204,9 @@ static void on_data(struct transport *transport, const struct port_addr *from, s
         bytes.len >= PACKET_DATA_OVERHEAD + MESSAGE_HEADER_LEN + 8) {
         dispatch_probe(transport, session, from);
     }
-    if (packet.sealed.len > CRYPTO_TAG_LEN) {
+    if (packet.sealed.len == CRYPTO_TAG_LEN) {
+        traffic_received(&transport->traffic, TRAFFIC_CONFIRM);
+    } else {
         dispatch_message(transport, session, &source,
                          slice_of(text, packet.sealed.len - CRYPTO_TAG_LEN));
     }

@@ -23,6 +23,7 @@
 #include "node/guard/guard.h"
 #include "node/identity/identity.h"
 #include "node/transport/rtt.h"
+#include "node/transport/traffic.h"
 #include "node/wire/message.h"
 
 enum {
@@ -117,8 +118,10 @@ struct transport {
     uint8_t mac_key[CRYPTO_HASH_LEN]; /* What mac1 of packets to us is keyed by. */
     struct rtt_node rtt;
     struct early_answer *early; /* While hooks.message looks at an early request. */
+    struct traffic traffic;
 };
-_Static_assert(sizeof(struct transport) <= 400, "there are a hundred thousand of them");
+_Static_assert(sizeof(struct transport) <= 400 + sizeof(struct traffic),
+               "there are a hundred thousand of them");
 
 NODISCARD int transport_init(struct transport *transport, struct core *core,
                              const struct transport_config *config, const struct identity *identity,
@@ -158,6 +161,24 @@ void transport_on_datagram(struct transport *transport, int path, const struct p
 /* The node's own estimate, from all observed round trips: `part` in 1/1000 (950 = p95), µs. */
 uint32_t transport_rtt_quantile_us(const struct transport *transport, uint32_t part);
 uint32_t transport_session_count(const struct transport *transport);
+
+/* A session as others may see it. */
+struct transport_session {
+    uint32_t peer; /* Contact handle. Not retained. */
+    bool is_initiator;
+    uint32_t rtt_us; /* Smoothed; 0 before the first sample. */
+    uint64_t started_us;
+    uint64_t heard_us;
+    uint64_t sent;     /* Datagrams, */
+    uint64_t received; /* by the peer's count: those lost on the way are in it. */
+};
+/* The established sessions one by one, in no order: true, and the next one in *session, *place to
+ * be 0 at first. The table may not change meanwhile. */
+bool transport_session_next(const struct transport *transport, uint32_t *place,
+                            struct transport_session *session);
+/* The one with this id; false when there is none. */
+bool transport_session_of(const struct transport *transport, const struct node_id *id,
+                          struct transport_session *session);
 
 /* A checker for every run: at most one established session per contact, lists and index whole,
  * every call on a session that holds it. Returns NULL when well-formed, else what is wrong. */

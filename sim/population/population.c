@@ -171,6 +171,17 @@ void population_counters(const struct population *population, uint64_t counters[
     }
 }
 
+void population_traffic(const struct population *population, struct traffic *traffic)
+{
+    *traffic = population->gone_traffic;
+    for (uint32_t node = 0; node < population->member_count; node++) {
+        const struct host *host = world_host(population->options.world, node);
+        if (host_is_up(host)) {
+            traffic_add(traffic, &host->node->transport.traffic);
+        }
+    }
+}
+
 uint64_t population_counter(const struct population *population, enum counter which)
 {
     uint64_t sum = population->gone[which];
@@ -325,6 +336,7 @@ static void member_down(struct population *population, struct host *host, const 
     for (int i = 0; i < COUNTER_COUNT; i++) {
         population->gone[i] += host->node->core.counters.value[i];
     }
+    traffic_add(&population->gone_traffic, &host->node->transport.traffic);
     hooks->session(hooks->arg, host->index, member->since_us, now_us, reason);
     host_kill(host);
     population->online--;

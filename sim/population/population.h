@@ -111,7 +111,8 @@ struct population {
     struct keys keys;
     struct operations operations;
     struct arrival *arrivals;     /* One per work that nodes share. */
-    uint64_t gone[COUNTER_COUNT]; /* Counters of nodes that ended. */
+    uint64_t gone[COUNTER_COUNT]; /* Counters of nodes that ended, */
+    struct traffic gone_traffic;  /* and their traffic. */
 };
 
 struct population *population_open(const struct population_options *options);
@@ -153,6 +154,7 @@ static inline bool population_is_in(const uint64_t *bits, uint32_t node)
 
 /* Sums over all nodes that ever ran. */
 void population_counters(const struct population *population, uint64_t counters[COUNTER_COUNT]);
+void population_traffic(const struct population *population, struct traffic *traffic);
 uint64_t population_counter(const struct population *population, enum counter which);
 
 /* A put of this key has been acknowledged: notes since when it is stored, and as its holders those

@@ -119,7 +119,7 @@ static void start(struct toy_peers *peers, uint32_t index)
                                           .verified = on_verified,
                                           .lost = on_lost,
                                           .is_wanted = on_is_wanted};
-    must(identity_init(&peer->identity, &peer->core) == ERR_OK);
+    must(identity_init(&peer->identity, &peer->core, NULL) == ERR_OK);
     must(guard_init(&peer->guard, &peer->core, &peers->guard) == ERR_OK);
     must(transport_init(&peer->transport, &peer->core, &peers->transport, &peer->identity,
                         &peer->guard, &hooks) == ERR_OK);

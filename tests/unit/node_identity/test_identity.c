@@ -37,7 +37,7 @@ TestSuite(identity, .init = setup, .fini = teardown);
 static int init_at(uint32_t index, struct identity *identity)
 {
     toy_enter(toy_at(world, index));
-    int status = identity_init(identity, &cores[index]);
+    int status = identity_init(identity, &cores[index], NULL);
     toy_leave(toy_at(world, index));
     return status;
 }

@@ -1,0 +1,174 @@
+/* errand.c - finds the peer that a command is about, asks it once, and tells how that ended. */
+#include "node/errand.h"
+
+#include <string.h>
+
+#include "node/base/must.h"
+#include "node/commands.h"
+
+struct errand {
+    struct node *node;
+    uint64_t start_us;
+    struct node_id to; /* Of a CONNECT: once it has answered. */
+    enum node_command_kind kind;
+    uint32_t number;
+    uint16_t messages;
+    uint16_t len;
+    uint16_t index;
+    uint8_t payload[MESSAGE_PAYLOAD_MAX];
+};
+
+static int begin(struct errand *errand, const struct node_command *command);
+static uint32_t known_peer(const struct node *node, const struct node_id *id);
+static void on_found(void *owner, uint32_t tag, const struct lookup_result *result);
+static int ask(struct errand *errand, uint32_t peer);
+static int connect_to(struct errand *errand, const struct port_addr *addr);
+static void on_done(void *owner, const struct call_result *result);
+static void end(struct errand *errand, int status, uint64_t took_us);
+
+int errand_init(struct node *node)
+{
+    return pool_init(&node->errands, &node->core.arena, ARENA_NODE, sizeof(struct errand), 1,
+                     node->config->errands_max);
+}
+
+int errand_start(struct node *node, const struct node_command *command)
+{
+    if (command->kind == NODE_SEND && command->bytes.len > MESSAGE_PAYLOAD_MAX) {
+        return ERR_TOO_LARGE;
+    }
+    if (command->kind == NODE_PING && node_id_equal(&command->id, &node->identity.id)) {
+        return ERR_INVALID;
+    }
+    uint16_t index;
+    struct errand *errand = pool_get(&node->errands, &index);
+    if (errand == NULL) {
+        return ERR_FULL;
+    }
+    errand->node = node;
+    errand->start_us = core_now(&node->core);
+    errand->kind = command->kind;
+    errand->to = command->id;
+    errand->number = command->number;
+    errand->index = index;
+    int status = begin(errand, command);
+    if (status < 0) {
+        pool_put(&node->errands, index);
+    }
+    return status < 0 ? status : ERR_OK;
+}
+
+static int begin(struct errand *errand, const struct node_command *command)
+{
+    struct node *node = errand->node;
+    uint32_t known = PORT_INTERN_NONE;
+    switch (command->kind) {
+    case NODE_CONNECT:
+        return connect_to(errand, &command->addr);
+    case NODE_PING:
+        known = known_peer(node, &command->id);
+        break;
+    default:
+        must(command->kind == NODE_SEND);
+        errand->len = (uint16_t)command->bytes.len;
+        if (errand->len > 0) {
+            memcpy(errand->payload, command->bytes.data, errand->len);
+        }
+        break;
+    }
+    return known != PORT_INTERN_NONE
+               ? ask(errand, known)
+               : dht_lookup(&node->dht, &errand->to, LOOKUP_NODE, on_found, errand, 0);
+}
+
+/* Who has a session with us, or is in the table. */
+static uint32_t known_peer(const struct node *node, const struct node_id *id)
+{
+    struct transport_session session;
+    return transport_session_of(&node->transport, id, &session) ? session.peer
+                                                                : dht_find(&node->dht, id);
+}
+
+static void on_found(void *owner, uint32_t tag, const struct lookup_result *result)
+{
+    (void)tag;
+    struct errand *errand = owner;
+    const struct port *port = errand->node->core.port;
+    uint64_t took_us = core_now(&errand->node->core) - errand->start_us;
+    errand->messages = result->messages;
+    if (result->count == 0 ||
+        !node_id_equal(&contact_at(port, result->nearest[0])->id, &errand->to)) {
+        end(errand, ERR_UNREACHABLE, took_us);
+        return;
+    }
+    int status = ask(errand, result->nearest[0]);
+    if (status < 0) {
+        end(errand, status, took_us);
+    }
+}
+
+static int ask(struct errand *errand, uint32_t peer)
+{
+    struct transport *transport = &errand->node->transport;
+    struct call_options options = {.done = on_done, .owner = errand};
+    int call;
+    if (errand->kind == NODE_PING) {
+        call = transport_ping(transport, peer, &options);
+    } else {
+        struct message request = {.kind = MESSAGE_APP,
+                                  .app = {.payload = slice_of(errand->payload, errand->len)}};
+        call = transport_call(transport, peer, &request, &options);
+    }
+    errand->messages = (uint16_t)(errand->messages + (call >= 0));
+    return call;
+}
+
+static int connect_to(struct errand *errand, const struct port_addr *addr)
+{
+    struct node *node = errand->node;
+    if (port_addr_equal(addr, &node->core.port->local)) {
+        return ERR_INVALID;
+    }
+    struct message request = {
+        .kind = MESSAGE_FIND_NODE,
+        .find_node = {.target = node->identity.id, .count = node->config->dht.k},
+    };
+    struct call_options options = {.done = on_done, .owner = errand};
+    return transport_call_addr(&node->transport, addr, &request, &options);
+}
+
+static void on_done(void *owner, const struct call_result *result)
+{
+    struct errand *errand = owner;
+    struct node *node = errand->node;
+    uint64_t took_us = core_now(&node->core) - errand->start_us;
+    if (result->outcome == CALL_SLOW) {
+        return;
+    }
+    if (result->outcome == CALL_LOST) {
+        end(errand, ERR_TIMEOUT, took_us);
+        return;
+    }
+    if (errand->kind == NODE_CONNECT) {
+        errand->to = contact_at(node->core.port, result->peer)->id;
+        dht_join(&node->dht);
+    }
+    end(errand, ERR_OK, errand->kind == NODE_PING ? result->rtt_us : took_us);
+}
+
+static void end(struct errand *errand, int status, uint64_t took_us)
+{
+    bool is_connect = errand->kind == NODE_CONNECT;
+    bool has_name = !is_connect || status == ERR_OK;
+    enum node_event_kind kind = errand->kind == NODE_SEND ? NODE_SENT
+                                : is_connect              ? NODE_CONNECTED
+                                                          : NODE_PINGED;
+    node_deliver(errand->node,
+                 &(struct port_event){.kind = (uint16_t)kind,
+                                      .status = (int16_t)status,
+                                      .command = errand->number,
+                                      .took_us = took_us,
+                                      .count = {errand->messages},
+                                      .about = slice_of(&errand->to, has_name ? NODE_ID_LEN : 0)});
+    pool_put(&errand->node->errands, errand->index);
+}

@@ -1,0 +1,108 @@
+/* inspect.c - rows of the node's tables for whoever shows them. */
+#include "node/inspect.h"
+
+#define SECOND UINT64_C(1000000)
+
+static void add_session(const struct node *node, const struct transport_session *session,
+                        struct inspect_peer *peer);
+static struct inspect_peer peer_of_row(const struct node *node, const struct dht_table_row *row);
+static struct inspect_peer peer_of_session(const struct node *node,
+                                           const struct transport_session *session);
+
+void node_inspect_peers(const struct node *node, inspect_peer_fn visit, void *arg)
+{
+    for (uint32_t i = 0; i < node->dht.table.count; i++) {
+        struct dht_table_row row;
+        dht_table_row(&node->dht.table, i, &row);
+        struct inspect_peer peer = peer_of_row(node, &row);
+        visit(arg, &peer);
+    }
+    struct transport_session session;
+    for (uint32_t place = 0; transport_session_next(&node->transport, &place, &session);) {
+        struct inspect_peer peer = peer_of_session(node, &session);
+        if (dht_find(&node->dht, &peer.contact->id) == PORT_INTERN_NONE) {
+            visit(arg, &peer);
+        }
+    }
+}
+
+bool node_inspect_peer(const struct node *node, const struct node_id *id, struct inspect_peer *peer)
+{
+    for (uint32_t i = 0; i < node->dht.table.count; i++) {
+        struct dht_table_row row;
+        dht_table_row(&node->dht.table, i, &row);
+        if (node_id_equal(&contact_at(node->core.port, row.peer)->id, id)) {
+            *peer = peer_of_row(node, &row);
+            return true;
+        }
+    }
+    struct transport_session session;
+    if (!transport_session_of(&node->transport, id, &session)) {
+        return false;
+    }
+    *peer = peer_of_session(node, &session);
+    return true;
+}
+
+void node_inspect_buckets(const struct node *node, inspect_bucket_fn visit, void *arg)
+{
+    for (uint32_t i = 0; i < DHT_BUCKETS; i++) {
+        const struct dht_bucket *bucket = node->dht.table.buckets[i];
+        if (bucket != NULL && bucket->count + bucket->spare_count > 0) {
+            visit(arg, &(struct inspect_bucket){
+                           .index = i, .count = bucket->count, .spares = bucket->spare_count});
+        }
+    }
+}
+
+void node_inspect_known(const struct node *node, inspect_known_fn visit, void *arg)
+{
+    (void)node;
+    (void)visit;
+    (void)arg;
+}
+
+void node_inspect_bans(const struct node *node, inspect_ban_fn visit, void *arg)
+{
+    (void)node;
+    (void)visit;
+    (void)arg;
+}
+
+static void add_session(const struct node *node, const struct transport_session *session,
+                        struct inspect_peer *peer)
+{
+    uint64_t now_us = core_now(&node->core);
+    int64_t heard_s = (int64_t)((now_us - session->heard_us) / SECOND);
+    peer->heard_s =
+        peer->heard_s == INSPECT_NEVER_S || heard_s < peer->heard_s ? heard_s : peer->heard_s;
+    peer->has_session = true;
+    peer->is_initiator = session->is_initiator;
+    peer->rtt_us = session->rtt_us;
+    peer->age_s = (now_us - session->started_us) / SECOND;
+    peer->sent = session->sent;
+    peer->received = session->received;
+}
+
+static struct inspect_peer peer_of_row(const struct node *node, const struct dht_table_row *row)
+{
+    struct inspect_peer peer = {.contact = contact_at(node->core.port, row->peer),
+                                .bucket = (int32_t)row->bucket,
+                                .losses = row->losses,
+                                .heard_s = (int64_t)(row->silent_us / SECOND)};
+    struct transport_session session;
+    if (transport_session_of(&node->transport, &peer.contact->id, &session)) {
+        add_session(node, &session, &peer);
+    }
+    return peer;
+}
+
+static struct inspect_peer peer_of_session(const struct node *node,
+                                           const struct transport_session *session)
+{
+    struct inspect_peer peer = {.contact = contact_at(node->core.port, session->peer),
+                                .bucket = -1,
+                                .heard_s = INSPECT_NEVER_S};
+    add_session(node, session, &peer);
+    return peer;
+}
