@@ -384,8 +384,8 @@ static void examine(sqlite3 *database, struct examination *examination)
 /* Renames path+suffix to to+suffix. A missing file is none of our business. */
 static bool rename_part(const char *path, const char *to, const char *suffix)
 {
-    char from_part[PATH_SIZE];
-    char to_part[PATH_SIZE];
+    char from_part[PATH_SIZE + 16];
+    char to_part[PATH_SIZE + 16];
     snprintf(from_part, sizeof from_part, "%s%s", path, suffix);
     snprintf(to_part, sizeof to_part, "%s%s", to, suffix);
     return rename(from_part, to_part) == 0 || errno == ENOENT;
