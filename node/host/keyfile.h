@@ -7,6 +7,14 @@
  *
  * A file that others can read, that is damaged or of another kind is refused with a reason, because
  * a node that quietly takes a new identity has lost its own.
+ *
+ * Two sizes of file, numbers big-endian; the last 16 bytes are a hash of all before them:
+ *
+ *      plain   "MTNKEY" version(1) = 1  kind(1) = 0  seed(32) hash(16)
+ *      sealed  "MTNKEY" version(1) = 1  kind(1) = 1  passes(4) memory_kib(4) salt(16) nonce(24)
+ *              sealed seed(48) hash(16)
+ *
+ * Argon2id 1.3, one lane (RFC 9106 section 3.1); the seal covers everything in front of it.
  */
 #ifndef NODE_HOST_KEYFILE_H
 #define NODE_HOST_KEYFILE_H

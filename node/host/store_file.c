@@ -15,6 +15,7 @@
 
 #include "node/base/hash.h"
 #include "node/base/must.h"
+#include "node/host/folder.h"
 
 enum {
     PATH_SIZE = PATH_MAX + 64, /* A path with what we append to it. */
@@ -54,7 +55,6 @@ static int set_up(struct store_file *file, const char *vfs, bool is_blank, char 
 static int connection_open(sqlite3 **connection, const char *path, const char *vfs,
                            int patience_ms);
 static int explain_open(const struct store_file *file, sqlite3 *database, char *reason);
-static void folder_sync(const char *path);
 static int execute(sqlite3 *database, const char *sql);
 
 int store_file_open(struct store_file *file, const struct store_options *options,
@@ -219,7 +219,7 @@ static int touch(const struct store_file *file, char *reason)
     int descriptor = open(file->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (descriptor >= 0) {
         (void)close(descriptor);
-        folder_sync(file->path);
+        (void)folder_sync(file->path); /* Some file systems cannot; they have other ways. */
         return ERR_OK;
     }
     if (errno == EEXIST) {
@@ -419,7 +419,7 @@ static int move_aside(const struct store_file *file, const struct examination *e
                  is_damaged ? "damaged" : "not ours", strerror(errno));
         return ERR_IO;
     }
-    folder_sync(file->path);
+    (void)folder_sync(file->path); /* Some file systems cannot; they have other ways. */
     char text[2 * PATH_SIZE + HOST_REASON_SIZE];
     snprintf(text, sizeof text, "database %s: %s (%s); moved to %s, and a new one is begun",
              file->path, is_damaged ? "damaged" : "not ours", examination->text, name);
@@ -490,24 +490,6 @@ static int explain_open(const struct store_file *file, sqlite3 *database, char *
     store_file_explain(sqlite3_extended_errcode(database), sqlite3_system_errno(database), cause);
     snprintf(reason, HOST_REASON_SIZE, "cannot open %s: %s", file->path, cause);
     return ERR_IO;
-}
-
-/* Makes created and renamed names survive. A file system that cannot do it has other ways. */
-static void folder_sync(const char *path)
-{
-    char folder[PATH_SIZE];
-    snprintf(folder, sizeof folder, "%s", path);
-    char *end = strrchr(folder, '/');
-    if (end == NULL) {
-        snprintf(folder, sizeof folder, ".");
-    } else {
-        end[end == folder ? 1 : 0] = '\0';
-    }
-    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor >= 0) {
-        (void)fsync(descriptor);
-        (void)close(descriptor);
-    }
 }
 
 static int execute(sqlite3 *database, const char *sql)
