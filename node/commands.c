@@ -7,6 +7,9 @@ static void on_lookup_done(void *owner, uint32_t tag, const struct lookup_result
 static void on_put_done(void *owner, uint32_t tag, const struct put_result *result);
 static int start_put(struct node *node, const struct node_command *command);
 static int start_broadcast(struct node *node, const struct node_command *command);
+static int ban(struct node *node, const struct node_command *command);
+static int unban(struct node *node, const struct node_command *command);
+static void on_enforce(struct timer *timer);
 
 int node_command_start(struct node *node, const struct node_command *command)
 {
@@ -25,11 +28,24 @@ int node_command_start(struct node *node, const struct node_command *command)
     case NODE_PING:
     case NODE_CONNECT:
         return errand_start(node, command);
+    case NODE_BAN:
+        return ban(node, command);
+    case NODE_UNBAN:
+        return unban(node, command);
     case NODE_BROADCAST:
         return start_broadcast(node, command);
     default:
         return ERR_INVALID;
     }
+}
+
+void node_on_banned(void *arg, const struct node_id *id, uint32_t points)
+{
+    struct node *node = arg;
+    timer_start(&node->core.timers, &node->enforce, 0, on_enforce);
+    node_deliver(node, &(struct port_event){.kind = NODE_BANNED,
+                                            .count = {points},
+                                            .about = slice_of(id, sizeof *id)});
 }
 
 void node_on_app(struct node *node, const struct message_from *from,
@@ -94,4 +110,40 @@ static int start_broadcast(struct node *node, const struct node_command *command
                                                 .about = slice_of(id, sizeof id)});
     }
     return status;
+}
+
+static int ban(struct node *node, const struct node_command *command)
+{
+    int status = node_id_equal(&command->id, &node->identity.id)
+                     ? ERR_INVALID
+                     : guard_ban(&node->guard, &command->id, 0);
+    if (status == ERR_OK) {
+        timer_start(&node->core.timers, &node->enforce, 0, on_enforce);
+        node_deliver(node,
+                     &(struct port_event){.kind = NODE_BANNED,
+                                          .command = command->number,
+                                          .about = slice_of(&command->id, sizeof command->id)});
+    }
+    return status;
+}
+
+static int unban(struct node *node, const struct node_command *command)
+{
+    int status = guard_unban(&node->guard, &command->id);
+    node_deliver(node, &(struct port_event){.kind = NODE_UNBANNED,
+                                            .status = (int16_t)status,
+                                            .command = command->number,
+                                            .about = slice_of(&command->id, sizeof command->id)});
+    return ERR_OK;
+}
+
+/* After the entry in which somebody was banned: by then nobody holds on to its session. */
+static void on_enforce(struct timer *timer)
+{
+    struct node *node = container_of(timer, struct node, enforce);
+    const struct guard_ban *banned;
+    for (uint32_t i = 0; (banned = guard_ban_at(&node->guard, i)) != NULL; i++) {
+        transport_drop(&node->transport, &banned->id);
+        dht_forget(&node->dht, &banned->id);
+    }
 }

@@ -12,6 +12,10 @@
 /* ERR_OK and later one event with the command's number, or a negative ERR_* and no event. */
 int node_command_start(struct node *node, const struct node_command *command);
 
+/* guard has banned a peer: it is told, and its sessions and its place in the table end after this
+ * entry. */
+void node_on_banned(void *arg, const struct node_id *id, uint32_t points);
+
 /* An application message from a peer: delivered to the driver, then acknowledged. */
 void node_on_app(struct node *node, const struct message_from *from,
                  const struct message_app *message);

@@ -5,6 +5,7 @@
 
 static void add_session(const struct node *node, const struct transport_session *session,
                         struct inspect_peer *peer);
+static enum guard_threat threat_of(const struct node *node, uint32_t peer);
 static struct inspect_peer peer_of_row(const struct node *node, const struct dht_table_row *row);
 static struct inspect_peer peer_of_session(const struct node *node,
                                            const struct transport_session *session);
@@ -64,9 +65,13 @@ void node_inspect_known(const struct node *node, inspect_known_fn visit, void *a
 
 void node_inspect_bans(const struct node *node, inspect_ban_fn visit, void *arg)
 {
-    (void)node;
-    (void)visit;
-    (void)arg;
+    const struct guard_ban *ban;
+    for (uint32_t i = 0; (ban = guard_ban_at(&node->guard, i)) != NULL; i++) {
+        visit(arg, &(struct inspect_ban){
+                       .id = ban->id,
+                       .until_s = (ban->until_us - core_now(&node->core) + SECOND - 1) / SECOND,
+                       .offences = ban->points});
+    }
 }
 
 static void add_session(const struct node *node, const struct transport_session *session,
@@ -84,10 +89,16 @@ static void add_session(const struct node *node, const struct transport_session 
     peer->received = session->received;
 }
 
+static enum guard_threat threat_of(const struct node *node, uint32_t peer)
+{
+    return guard_threat_of(&node->guard, &contact_at(node->core.port, peer)->id);
+}
+
 static struct inspect_peer peer_of_row(const struct node *node, const struct dht_table_row *row)
 {
     struct inspect_peer peer = {.contact = contact_at(node->core.port, row->peer),
                                 .bucket = (int32_t)row->bucket,
+                                .threat = threat_of(node, row->peer),
                                 .losses = row->losses,
                                 .heard_s = (int64_t)(row->silent_us / SECOND)};
     struct transport_session session;
@@ -102,6 +113,7 @@ static struct inspect_peer peer_of_session(const struct node *node,
 {
     struct inspect_peer peer = {.contact = contact_at(node->core.port, session->peer),
                                 .bucket = -1,
+                                .threat = threat_of(node, session->peer),
                                 .heard_s = INSPECT_NEVER_S};
     add_session(node, session, &peer);
     return peer;

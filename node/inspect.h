@@ -27,6 +27,7 @@ struct inspect_peer {
     uint64_t sent;        /* Datagrams over the session, */
     uint64_t received;    /* by the peer's count: those lost on the way are in it. */
     uint32_t trust_micro; /* Millionths, 0..1,000,000: node/ledger/trust.h. */
+    enum guard_threat threat;
 };
 
 /* Somebody once verified, remembered over restarts. */
@@ -45,8 +46,8 @@ struct inspect_bucket {
 
 struct inspect_ban {
     struct node_id id;
-    uint64_t until_s; /* From now. */
-    uint32_t offences;
+    uint64_t until_s;  /* From now. */
+    uint32_t offences; /* Points of its threat when it was banned; 0: by hand. */
 };
 
 typedef void (*inspect_peer_fn)(void *arg, const struct inspect_peer *peer);

@@ -24,12 +24,22 @@ void node_config_default(struct node_config *config)
     *config = (struct node_config){
         .guard = {.group_rate = 200,
                   .group_burst = 400,
-                  .peer_rate = 100,
-                  .peer_burst = 200,
+                  .peer_per_minute = 100,
+                  .peer_per_hour = 1000,
                   .handshake_rate = 2000, /* About 40 % of a core at 0.2 ms each. */
                   .handshake_burst = 4000,
-                  .groups_max = 16,
-                  .peers_max = 16},
+                  .groups_max = 256,
+                  .peers_max = 1024,
+                  .bans_max = 256,
+                  .threat_medium = 500,
+                  .threat_high = 2000,
+                  .threat_decay = 5,
+                  .weights = {[GUARD_EXCESS] = 1,
+                              [GUARD_UNASKED] = 1,
+                              [GUARD_UNKNOWN] = 5,
+                              [GUARD_MALFORMED] = 200,
+                              [GUARD_FORGED] = 500},
+                  .ban_s = 3600},
         .transport = {.network_id = UINT64_C(0x6d65736874776e31),
                       .sessions_max = 64,
                       .calls_max = 128,
@@ -160,6 +170,7 @@ void node_observe(const struct node *node, struct node_view *view)
 void node_stop(struct node *node)
 {
     node->is_stopping = true;
+    timer_stop(&node->core.timers, &node->enforce);
     gossip_stop(&node->gossip);
     dht_stop(&node->dht);
     transport_stop(&node->transport);
@@ -176,6 +187,7 @@ static int wire_up(struct node *node)
 {
     struct core *core = &node->core;
     const struct node_config *config = node->config;
+    struct guard_hooks guard_hooks = {.arg = node, .banned = node_on_banned};
     struct transport_hooks transport_hooks = {.arg = node,
                                               .message = on_message,
                                               .verified = on_verified,
@@ -185,7 +197,7 @@ static int wire_up(struct node *node)
 
     int status = identity_init(&node->identity, core, config->identity_seed);
     if (status == ERR_OK) {
-        status = guard_init(&node->guard, core, &config->guard);
+        status = guard_init(&node->guard, core, &config->guard, &guard_hooks);
     }
     if (status == ERR_OK) {
         status = transport_init(&node->transport, core, &config->transport, &node->identity,

@@ -39,6 +39,8 @@ enum node_command_kind {
     NODE_BROADCAST, /* bytes to everybody. */
     NODE_CONNECT,   /* The node at addr, whoever it is; then joins through it. */
     NODE_PING,      /* A round trip with the node with this id, found by a lookup if need be. */
+    NODE_BAN,       /* The peer with this id, for guard.ban_s. */
+    NODE_UNBAN,
 };
 
 struct node_command {
@@ -64,6 +66,8 @@ enum node_event_kind {
     NODE_NEWS,           /* hops, origin's number; bytes: payload; about: broadcast id. */
     NODE_CONNECTED,      /* about: the peer's id, empty when nobody answered. */
     NODE_PINGED,         /* messages; took_us is the round trip itself; about: id. */
+    NODE_BANNED,         /* points of its threat, 0 by command; about: id. A notification too. */
+    NODE_UNBANNED,       /* status ERR_MISSING when it was not banned; about: id. */
 };
 
 /* Numbers out. */
@@ -93,7 +97,8 @@ struct node {
     struct dht dht;
     struct gossip gossip;
 
-    struct pool errands; /* Commands that need one peer's answer. */
+    struct pool errands;  /* Commands that need one peer's answer. */
+    struct timer enforce; /* Somebody has just been banned. */
     uint64_t started_us;
     bool is_joined;
     bool is_stopping;

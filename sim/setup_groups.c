@@ -1,5 +1,4 @@
 /* setup_groups.c - what the nodes of a group are like, when they come and go, and what they do. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,10 +11,13 @@ enum {
     SEED_SESSIONS_MIN = 256,
     SEED_GUARD_FACTOR = 8,
     SEED_GUARD_SLOTS = 1024,
+    GUARD_SLOTS = 16,
+    GUARD_BANS = 16,
     GOSSIP_BACKOFF = 16, /* period_max over period, as in node_config_default. */
 };
 
 static void protocol_set(struct node_config *config, const struct scenario_protocol *protocol);
+static void guard_set(struct guard_config *guard, const struct scenario_protocol *protocol);
 static void seed_set(struct node_config *config);
 static void seeds_choose(struct setup *setup, struct world *world);
 static void bootstrap_set(const struct setup *setup, struct node_config *config, uint32_t variant);
@@ -101,15 +103,22 @@ static void protocol_set(struct node_config *config, const struct scenario_proto
     config->transport.sessions_max = (uint16_t)protocol->sessions_max;
     config->gossip.period_us = protocol->gossip_period_us;
     config->gossip.period_max_us = protocol->gossip_period_us * GOSSIP_BACKOFF;
-    double rate = ceil(protocol->guard_rate_per_s);
-    uint32_t peer_rate = (uint32_t)rate;
-    config->guard.peer_rate = peer_rate;
-    config->guard.peer_burst = peer_rate < GUARD_BURST_MAX / 2 ? peer_rate * 2 : GUARD_BURST_MAX;
+    guard_set(&config->guard, protocol);
+}
+
+/* The live node's limits in tables of a size that a hundred thousand nodes can afford. */
+static void guard_set(struct guard_config *guard, const struct scenario_protocol *protocol)
+{
+    guard->groups_max = GUARD_SLOTS;
+    guard->peers_max = GUARD_SLOTS;
+    guard->bans_max = GUARD_BANS;
+    guard->peer_per_minute = protocol->guard_per_minute;
+    guard->peer_per_hour = protocol->guard_per_hour;
     /* A limit for the whole address group must not be the tighter one. */
-    if (config->guard.group_rate < peer_rate * 2) {
-        config->guard.group_rate = peer_rate * 2;
-        config->guard.group_burst =
-            peer_rate < GUARD_BURST_MAX / 4 ? peer_rate * 4 : GUARD_BURST_MAX;
+    uint32_t peer_rate = protocol->guard_per_minute / 60;
+    if (guard->group_rate < peer_rate * 2) {
+        guard->group_rate = peer_rate * 2;
+        guard->group_burst = peer_rate < GUARD_BURST_MAX / 4 ? peer_rate * 4 : GUARD_BURST_MAX;
     }
 }
 

@@ -16,7 +16,8 @@
     X(TABLE_ADD, "dht.table.add", "peer bucket count")                                             \
     X(TABLE_DROP, "dht.table.drop", "peer bucket reason")                                          \
     X(RECORD_HELD, "dht.record.held", "sequence bytes cached")                                     \
-    X(BROADCAST_NEW, "gossip.broadcast.new", "hops bytes origin")
+    X(BROADCAST_NEW, "gossip.broadcast.new", "hops bytes origin")                                  \
+    X(THREAT, "guard.threat", "peer level points")
 
 enum trace_kind {
 #define TRACE_ENUM(name, text, values) TRACE_##name,
@@ -34,6 +35,10 @@ enum trace_kind {
     X(UNAUTHENTIC, "unauthentic")                                                                  \
     X(REPLAYED, "replayed")                                                                        \
     X(THROTTLED, "throttled")                                                                      \
+    X(OFFENCES, "offences")                                                                        \
+    X(THREATS, "threats")                                                                          \
+    X(BANS, "bans")                                                                                \
+    X(BANNED_DROPPED, "banned_dropped")                                                            \
     X(HANDSHAKES_STARTED, "handshakes_started")                                                    \
     X(HANDSHAKES_DONE, "handshakes_done")                                                          \
     X(SESSIONS_EVICTED, "sessions_evicted")                                                        \

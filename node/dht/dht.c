@@ -82,6 +82,11 @@ void dht_on_lost(struct dht *dht, uint32_t peer)
     dht_table_lost(&dht->table, peer);
 }
 
+void dht_forget(struct dht *dht, const struct node_id *id)
+{
+    dht_table_forget(&dht->table, id);
+}
+
 bool dht_is_wanted(const struct dht *dht, const struct node_id *id, const struct port_addr *addr)
 {
     return !dht->is_stopping && dht_table_is_wanted(&dht->table, id, addr);

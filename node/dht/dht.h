@@ -95,6 +95,8 @@ void dht_on_durable(struct dht *dht, uint64_t ticket, int status);
 
 void dht_on_verified(struct dht *dht, uint32_t peer, uint32_t rtt_us);
 void dht_on_lost(struct dht *dht, uint32_t peer);
+/* The peer is to be in no table any more, until it is verified again. */
+void dht_forget(struct dht *dht, const struct node_id *id);
 bool dht_is_wanted(const struct dht *dht, const struct node_id *id, const struct port_addr *addr);
 
 /* Up to `max` distinct contacts of the table chosen at random. Returns how many. */

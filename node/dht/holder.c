@@ -158,7 +158,10 @@ void dht_on_store(struct dht *dht, const struct message_from *from,
     }
     close_pending(dht, index);
     uint64_t sequence = held != NULL ? held->sequence : 0;
-    if (verdict == STORE_INVALID) {
+    if (verdict == STORE_INVALID || verdict == STORE_FORGED) {
+        if (verdict == STORE_FORGED) {
+            transport_offend(dht->transport, from->peer, GUARD_FORGED);
+        }
         count(&dht->core->counters, COUNT_MALFORMED);
         answer_stored(dht, from, STORED_INVALID, false, sequence);
     } else {

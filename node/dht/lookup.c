@@ -330,6 +330,7 @@ static bool on_record(struct dht *dht, struct dht_lookup *lookup, struct shortli
     record_key(&key, record);
     if (!node_id_equal(&key, &lookup->list.target) || !record_is_valid(dht->core->port, record)) {
         count(&dht->core->counters, COUNT_MALFORMED);
+        transport_offend(dht->transport, entry->peer, GUARD_FORGED);
         dht_shortlist_fail(&lookup->list, entry);
         return false;
     }

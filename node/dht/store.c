@@ -84,7 +84,7 @@ enum dht_store_verdict dht_store_offer(struct dht_store *store, const struct rec
     }
     /* The signature last: everything else costs a tenth of it. */
     if (!record_is_valid(store->core->port, record)) {
-        return STORE_INVALID;
+        return STORE_FORGED;
     }
     if (*held == NULL && find_any(store, &key) == NULL && !make_room(store, &key, is_cached)) {
         return STORE_FULL;

@@ -65,6 +65,7 @@ enum dht_store_verdict {
     STORE_STALE,   /* A better one is held. */
     STORE_FULL,    /* No room, or the disk refused. */
     STORE_INVALID,
+    STORE_FORGED, /* The same, and no honest node would have offered it. */
 };
 
 void dht_store_init(struct dht_store *store, struct core *core, const struct node_id *self,

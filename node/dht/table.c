@@ -12,6 +12,7 @@ enum {
     DROP_LOST = 1, /* Reasons of TRACE_TABLE_DROP. */
     DROP_REPLACED = 2,
     DROP_MOVED = 3,
+    DROP_BANNED = 4,
     TAG_COUNT_MAX = 15,
 };
 
@@ -113,6 +114,22 @@ void dht_table_lost(struct dht_table *table, uint32_t peer)
     }
     drop_at(table, index, slot, DROP_LOST);
     forget_at(table, index, slot);
+}
+
+void dht_table_forget(struct dht_table *table, const struct node_id *id)
+{
+    uint64_t prefix = node_id_prefix(id);
+    uint32_t index = bucket_of_prefix(table, prefix);
+    struct dht_bucket *bucket = table->buckets[index];
+    if (bucket == NULL) {
+        return;
+    }
+    remove_spares_of(table, bucket, id);
+    uint32_t slot = find_id(table, bucket, prefix, id);
+    if (slot != NO_SLOT && !promote_spare(table, index, slot)) {
+        drop_at(table, index, slot, DROP_BANNED);
+        forget_at(table, index, slot);
+    }
 }
 
 bool dht_table_is_wanted(const struct dht_table *table, const struct node_id *id,

@@ -78,6 +78,9 @@ void dht_table_init(struct dht_table *table, struct core *core, const struct nod
 enum dht_table_news dht_table_verified(struct dht_table *table, uint32_t peer);
 void dht_table_lost(struct dht_table *table, uint32_t peer);
 
+/* Drops the contact with this id, a spare in its place, and spares with it. */
+void dht_table_forget(struct dht_table *table, const struct node_id *id);
+
 /* Whether a verified round trip with (id, addr) would change the table for the better. */
 bool dht_table_is_wanted(const struct dht_table *table, const struct node_id *id,
                          const struct port_addr *addr);

@@ -68,6 +68,7 @@ void gossip_on_broadcast(struct gossip *gossip, const struct message_from *from,
     id_of(broadcast, id);
     if (memcmp(id, broadcast->id, sizeof id) != 0) {
         count(&core->counters, COUNT_MALFORMED);
+        transport_offend(gossip->transport, from->peer, GUARD_FORGED);
         return;
     }
     if (!gossip->is_running || !seen_is_ready(gossip)) {
@@ -78,6 +79,7 @@ void gossip_on_broadcast(struct gossip *gossip, const struct message_from *from,
     if (is_new && !port_verify(core->port, broadcast->signature,
                                slice_of(text.bytes, sizeof text.bytes), broadcast->origin)) {
         count(&core->counters, COUNT_UNAUTHENTIC);
+        transport_offend(gossip->transport, from->peer, GUARD_FORGED);
         return;
     }
     struct message reply = {.kind = MESSAGE_HEARD, .heard = {.was_new = is_new}};

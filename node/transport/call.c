@@ -80,6 +80,10 @@ int call_start(struct transport *transport, uint32_t peer, const struct port_add
     must((peer != PORT_INTERN_NONE) == (addr == NULL));
     must(message_class_of(request->kind) != MESSAGE_REPLY);
 
+    if (peer != PORT_INTERN_NONE &&
+        guard_is_banned(transport->guard, &contact_at(port, peer)->id)) {
+        return ERR_REFUSED;
+    }
     uint8_t datagram[PORT_DATAGRAM_MAX];
     uint8_t *text = datagram + PACKET_DATA_HEADER_LEN;
     int len = message_encode(port, request, text, MESSAGE_MAX);

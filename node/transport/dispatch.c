@@ -24,6 +24,10 @@ void dispatch_message(struct transport *transport, struct session *session,
     if (!message_decode(core->port, text, &message)) {
         traffic_received(&transport->traffic, TRAFFIC_UNREADABLE);
         count(&core->counters, COUNT_MALFORMED);
+        if (!source->is_early) {
+            bool is_known = text.len > 0 && message_kind_is_known(text.data[0]);
+            transport_offend(transport, session->peer, is_known ? GUARD_MALFORMED : GUARD_UNKNOWN);
+        }
         return;
     }
     traffic_received(&transport->traffic, traffic_row_of(message.kind));
@@ -86,7 +90,8 @@ static void on_request(struct transport *transport, struct session *session,
 {
     struct port *port = transport->core->port;
     const struct transport_hooks *hooks = &transport->hooks;
-    if (!guard_admit_peer(transport->guard, &contact_at(port, session->peer)->id, GUARD_DATA)) {
+    const struct node_id *id = &contact_at(port, session->peer)->id;
+    if (!guard_admit_peer(transport->guard, id, source->is_early)) {
         return;
     }
     struct message_from from = {
@@ -128,6 +133,7 @@ static void on_reply(struct transport *transport, struct session *session,
     } else if (!call_answer(transport, session, reply)) {
         /* To a call that is over, or to none: late, doubled, or made up. */
         count(&transport->core->counters, COUNT_ANSWERS_UNASKED);
+        transport_offend(transport, session->peer, GUARD_UNASKED);
     }
 }
 

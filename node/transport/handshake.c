@@ -27,6 +27,9 @@ int handshake_open(struct transport *transport, const struct call *call, struct 
     bool is_ik = call->peer != PORT_INTERN_NONE;
     const struct port_addr *addr = is_ik ? &contact_at(port, call->peer)->addr : &call->addr;
     uint8_t peer_public[CRYPTO_AGREE_LEN] = {0};
+    if (is_ik && guard_is_banned(transport->guard, &contact_at(port, call->peer)->id)) {
+        return ERR_REFUSED; /* Banned since the call was begun. */
+    }
     /* Before anybody has to make room: who told us of a bad key shall not cost us a session. */
     if (is_ik && !port_agree_public(port, contact_at(port, call->peer)->key, peer_public)) {
         return ERR_INVALID;
@@ -274,6 +277,14 @@ bool handshake_read_key(struct transport *transport, const struct noise *noise,
         memcmp(*key, transport->identity->public_key, PACKET_KEY_LEN) == 0) {
         count(&core->counters, COUNT_UNAUTHENTIC);
         return false;
+    }
+    struct node_id id;
+    if (transport->guard->ban_count > 0) {
+        contact_id(&id, *key);
+        if (guard_is_banned(transport->guard, &id)) {
+            count(&core->counters, COUNT_BANNED_DROPPED);
+            return false;
+        }
     }
     return true;
 }

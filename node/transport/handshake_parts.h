@@ -40,7 +40,7 @@ struct session *handshake_await(struct transport *transport, const struct packet
                                 enum noise_pattern pattern);
 
 /* Takes the sender's canonical key off the front of its payload. False when it is not the key whose
- * X25519 form shook hands, or when we are talking to ourselves. */
+ * X25519 form shook hands, when we are talking to ourselves, or when the sender is banned. */
 bool handshake_read_key(struct transport *transport, const struct noise *noise,
                         struct slice *payload, const uint8_t **key);
 

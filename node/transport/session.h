@@ -36,6 +36,7 @@ enum session_end {
     SESSION_REPLACED, /* By a newer one, or drained. */
     SESSION_FAILED,   /* The peer did not answer. */
     SESSION_STOPPED,
+    SESSION_BANNED,
 };
 
 enum {

@@ -74,6 +74,25 @@ void transport_cancel(struct transport *transport, uint32_t call)
     call_cancel(transport, call);
 }
 
+void transport_offend(struct transport *transport, uint32_t peer, enum guard_offence which)
+{
+    guard_offend(transport->guard, &contact_at(transport->core->port, peer)->id, which);
+}
+
+void transport_drop(struct transport *transport, const struct node_id *id)
+{
+    struct port *port = transport->core->port;
+    must(transport->early == NULL);
+
+    for (uint16_t place = 0; place < transport->sessions.made; place++) {
+        struct session *session = pool_peek(&transport->sessions, place);
+        if (session != NULL && session->index != 0 && session->peer != PORT_INTERN_NONE &&
+            node_id_equal(&contact_at(port, session->peer)->id, id)) {
+            session_close(transport, session, SESSION_BANNED);
+        }
+    }
+}
+
 void transport_expect(const struct transport *transport)
 {
     prefetch(transport->sessions.slabs, 2 * PREFETCH_LINE);

@@ -130,8 +130,8 @@ NODISCARD int transport_init(struct transport *transport, struct core *core,
 void transport_stop(struct transport *transport);
 
 /* Sends `request` (call number filled in here) to the contact and reports to options->done. Returns
- * the call's number > 0, or ERR_FULL when calls_max are open. Never calls done before it returns.
- */
+ * the call's number > 0, ERR_FULL when calls_max are open, or ERR_REFUSED for a banned peer. Never
+ * calls done before it returns. */
 int transport_call(struct transport *transport, uint32_t peer, const struct message *request,
                    const struct call_options *options);
 
@@ -144,6 +144,13 @@ int transport_ping(struct transport *transport, uint32_t peer, const struct call
 
 /* done is not called any more. A late answer still counts as a round trip seen. */
 void transport_cancel(struct transport *transport, uint32_t call);
+
+/* What the peer said in a session is an offence: see guard.h. Not to be called for early requests.
+ */
+void transport_offend(struct transport *transport, uint32_t peer, enum guard_offence which);
+
+/* Ends all sessions with the peer; its calls end as lost. Not from inside a hook or callback. */
+void transport_drop(struct transport *transport, const struct node_id *id);
 
 /* Answers a request. The reply's call number is filled in here, contact lists are cut to what fits.
  * ERR_MISSING when the session is gone or an early request's time has passed, ERR_TOO_LARGE. */

@@ -72,7 +72,8 @@ struct scenario_protocol {
     uint64_t record_expiry_us;
     uint64_t refresh_us;       /* of a bucket nobody looked into */
     uint64_t gossip_period_us; /* peer exchange */
-    double guard_rate_per_s;   /* requests accepted from one peer, sustained */
+    uint32_t guard_per_minute; /* requests accepted from one peer; 0: no such limit */
+    uint32_t guard_per_hour;
 };
 
 struct scenario_link {

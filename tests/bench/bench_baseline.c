@@ -144,7 +144,8 @@ static void bench_open(struct bench *bench, bool is_warm)
     bench->config.dht.lookups_max = 64;
     bench->config.gossip.period_us = 0;
     bench->config.guard.group_rate = 0;
-    bench->config.guard.peer_rate = 0;
+    bench->config.guard.peer_per_minute = 0;
+    bench->config.guard.peer_per_hour = 0;
     bench->config.transport.sessions_max = is_warm ? 512 : 64;
     bench->config.transport.session_idle_us = is_warm ? UINT64_C(1) << 50 : 0;
     bench->config.transport.rekey_after_us = UINT64_C(1) << 50;

@@ -21,11 +21,13 @@ int main(int argc, char **argv)
         .group_rate = 200,
         .group_burst = 400,
         .groups_max = 64,
+        .bans_max = 1,
     };
     uint32_t admissions = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 50000000;
     struct bare_port *bare = bare_open(1);
     struct guard guard;
-    must(guard_init(&guard, &bare->core, &config) == ERR_OK && admissions > 0);
+    must(guard_init(&guard, &bare->core, &config, &(struct guard_hooks){0}) == ERR_OK &&
+         admissions > 0);
 
     printf("ns per guard_admit, %u slots\n", config.groups_max);
     static const uint32_t crowds[] = {1, 10, 50, 1000, 10000};

@@ -187,7 +187,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     stage.peers->world->filter_arg = &stage;
     stage.peers->transport.sessions_max = 8;
     stage.peers->transport.rekey_after_us = 1000000;
-    stage.peers->guard = (struct guard_config){.handshake_rate = 5, .handshake_burst = 5};
+    stage.peers->guard.handshake_rate = 5;
+    stage.peers->guard.handshake_burst = 5;
     toy_peers_start(stage.peers);
     for (uint32_t i = 0; i < PEERS; i++) {
         stage.peers->peers[i].is_generous = i == 1;

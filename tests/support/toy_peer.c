@@ -120,7 +120,7 @@ static void start(struct toy_peers *peers, uint32_t index)
                                           .lost = on_lost,
                                           .is_wanted = on_is_wanted};
     must(identity_init(&peer->identity, &peer->core, NULL) == ERR_OK);
-    must(guard_init(&peer->guard, &peer->core, &peers->guard) == ERR_OK);
+    must(guard_init(&peer->guard, &peer->core, &peers->guard, &(struct guard_hooks){0}) == ERR_OK);
     must(transport_init(&peer->transport, &peer->core, &peers->transport, &peer->identity,
                         &peer->guard, &hooks) == ERR_OK);
     toy_leave(toy);
@@ -134,6 +134,7 @@ struct toy_peers *toy_peers_open(uint32_t count, uint64_t seed, const struct por
     must(peers->peers != NULL);
     peers->count = count;
     peers->world = toy_open(count, seed, crypto);
+    peers->guard = (struct guard_config){.bans_max = 8, .ban_s = 3600}; /* No limits. */
     peers->transport = (struct transport_config){.network_id = 7,
                                                  .sessions_max = 16,
                                                  .calls_max = 32,

@@ -39,6 +39,8 @@ struct net_node {
     uint64_t wake_us;
     uint32_t calls_open;
     uint32_t requests_got[256]; /* By message kind. */
+    uint32_t offences;          /* It complained of. */
+    uint32_t offender;          /* Contact of the last. */
 
     /* The world's misbehaviour, set by tests. */
     uint64_t delay_us;     /* Added to each of its answers. */

@@ -263,3 +263,11 @@ void fake_deliver(struct net *net, const struct event *event)
     }
     timerq_settle(&node->core.timers);
 }
+
+void transport_offend(struct transport *transport, uint32_t peer, enum guard_offence which)
+{
+    struct net_node *node = container_of(transport, struct net_node, transport);
+    must(which == GUARD_FORGED);
+    node->offences++;
+    node->offender = peer;
+}

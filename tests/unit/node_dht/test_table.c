@@ -249,6 +249,32 @@ Test(dht_table, a_key_moves_to_a_new_address_once_that_is_verified)
     close_bench(bench);
 }
 
+Test(dht_table, forgets_whom_it_is_told_to_and_lets_a_spare_in)
+{
+    struct bench *bench = open_bench(17, 2, 3);
+    uint32_t old[K];
+    fill(bench, 0, old);
+    uint32_t spare = stranger_in(bench, 0);
+    uint32_t lonely = stranger_in(bench, 2);
+    dht_table_verified(&bench->table, spare);
+    dht_table_verified(&bench->table, lonely);
+    const struct port *port = &bench->bare->port;
+    dht_table_forget(&bench->table, &contact_at(port, lonely)->id);
+    cr_assert_not(has(bench, lonely));
+    dht_table_forget(&bench->table, &contact_at(port, old[0])->id);
+    cr_assert_not(has(bench, old[0]));
+    cr_assert(has(bench, spare));
+    uint32_t next = stranger_in(bench, 0);
+    dht_table_verified(&bench->table, next);
+    dht_table_forget(&bench->table, &contact_at(port, next)->id);
+    dht_table_forget(&bench->table, &contact_at(port, old[1])->id);
+    cr_assert_not(has(bench, next), "not even as a spare");
+    cr_assert_eq(bench->table.count, K - 1);
+    dht_table_forget(&bench->table, &contact_at(port, lonely)->id); /* There is none. */
+    cr_assert_null(dht_table_check(&bench->table));
+    close_bench(bench);
+}
+
 Test(dht_table, a_spare_that_enters_at_another_address_waits_no_more)
 {
     struct bench *bench = open_bench(8, 2, 3);

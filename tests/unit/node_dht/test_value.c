@@ -351,6 +351,28 @@ Test(dht_value, forged_records_are_passed_over, .timeout = 60)
     cr_assert_eq(found.status, ERR_OK);
     cr_assert(is_text(&found, "genuine"));
     cr_assert_gt(reader->core.counters.value[COUNT_MALFORMED], 0);
+    cr_assert_eq(reader->offences, reader->core.counters.value[COUNT_MALFORMED]);
+    cr_assert_not_null(net_by_contact(net, reader->offender));
+    cr_assert(net_close(net));
+}
+
+/* Who offers what no honest node would have is complained of; who is late or slow is not. */
+Test(dht_value, an_offer_of_a_forged_record_is_an_offence)
+{
+    struct net *net = value_net(21, 20, false);
+    struct net_node *sender = net_at(net, 0);
+    struct net_node *holder = net_at(net, 1);
+    struct record record = net_record(sender, 1, 4, "genuine");
+    cr_assert_eq(net_store(holder, sender, &record, 0, false).status, STORED_OK);
+    struct record older = net_record(sender, 1, 3, "older");
+    cr_assert_eq(net_store(holder, sender, &older, 0, false).status, STORED_STALE);
+    struct record newer = net_record(sender, 1, 5, "newer");
+    cr_assert_eq(net_store(holder, sender, &newer, newer.expiry_s, false).status, STORED_INVALID);
+    cr_assert_eq(holder->offences, 0);
+    newer.signature[3] ^= 1;
+    cr_assert_eq(net_store(holder, sender, &newer, 0, false).status, STORED_INVALID);
+    cr_assert_eq(holder->offences, 1);
+    cr_assert_eq(holder->offender, sender->contact);
     cr_assert(net_close(net));
 }
 

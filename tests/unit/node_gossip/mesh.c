@@ -376,6 +376,13 @@ int transport_call(struct transport *transport, uint32_t peer, const struct mess
     return (int)number + 1;
 }
 
+void transport_offend(struct transport *transport, uint32_t peer, enum guard_offence which)
+{
+    struct mesh_node *node = (struct mesh_node *)(void *)transport;
+    must(peer != PORT_INTERN_NONE && which == GUARD_FORGED);
+    node->offences++;
+}
+
 int transport_reply(struct transport *transport, const struct message_from *from,
                     struct message *reply)
 {

@@ -39,7 +39,8 @@ struct mesh_node {
     uint32_t table_count;
     bool is_dead; /* Hears nothing. */
 
-    uint32_t news; /* Broadcasts heard of. */
+    uint32_t offences; /* Of others, complained of. */
+    uint32_t news;     /* Broadcasts heard of. */
     struct message_broadcast news_last;
     uint8_t news_bytes[MESSAGE_PAYLOAD_MAX];
     uint32_t calls_open;

@@ -235,6 +235,7 @@ Test(broadcast, forgeries_get_no_answer_and_go_nowhere)
     forged.broadcast.payload.len--;
     cr_assert_eq(told(2, 1, &forged).kind, 0, "another payload");
     cr_assert_geq(counted(COUNT_MALFORMED), 3);
+    cr_assert_geq(mesh.nodes[1].offences, 4, "whoever sent them could have known");
     cr_assert_eq(mesh_heard(0), 10);
 
     /* And none of that is in the way of the true one. */

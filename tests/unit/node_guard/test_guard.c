@@ -15,18 +15,32 @@ static const struct guard_config ordinary = {
     .groups_max = 64,
     .handshake_rate = 3,
     .handshake_burst = 10,
-    .peer_rate = 5,
-    .peer_burst = 20,
-    .peers_max = 16,
+    .peers_max = 64,
+    .peer_per_minute = 100, /* The live node's defaults. */
+    .peer_per_hour = 1000,
+    .bans_max = 4,
+    .threat_medium = 500,
+    .threat_high = 2000,
+    .threat_decay = 5,
+    .weights = {[GUARD_EXCESS] = 1,
+                [GUARD_UNASKED] = 1,
+                [GUARD_UNKNOWN] = 5,
+                [GUARD_MALFORMED] = 200,
+                [GUARD_FORGED] = 500},
+    .ban_s = 3600,
 };
 
 static struct bare_port *bare;
 static struct guard guard;
+static int init(const struct guard_config *config)
+{
+    return guard_init(&guard, &bare->core, config, &(struct guard_hooks){0});
+}
 
 static void setup(void)
 {
     bare = bare_open(1);
-    cr_assert_eq(guard_init(&guard, &bare->core, &ordinary), ERR_OK);
+    cr_assert_eq(init(&ordinary), ERR_OK);
 }
 
 static void teardown(void)
@@ -183,21 +197,6 @@ Test(guard, a_node_without_memory_refuses)
     cr_assert_eq(bare->core.counters.value[COUNT_THROTTLED], 1);
 }
 
-Test(guard, peers_are_limited_apart_from_groups)
-{
-    struct node_id peer = {.bytes = {1, 2, 3}};
-    struct node_id other = {.bytes = {1, 2, 4}};
-    uint32_t admitted[2] = {0, 0};
-    for (int i = 0; i < 100; i++) {
-        admitted[0] += guard_admit_peer(&guard, &peer, GUARD_DATA);
-        admitted[1] += guard_admit_peer(&guard, &other, GUARD_DATA);
-    }
-    cr_assert_eq(admitted[0], ordinary.peer_burst);
-    cr_assert_eq(admitted[1], ordinary.peer_burst);
-    struct port_addr addr = group(1);
-    cr_assert_eq(admitted_of(100, &addr), ordinary.group_burst);
-}
-
 Test(guard, handshakes_of_the_whole_node_have_one_exact_bucket)
 {
     uint32_t admitted = 0;
@@ -216,13 +215,14 @@ Test(guard, handshakes_of_the_whole_node_have_one_exact_bucket)
 
 Test(guard, a_rate_of_zero_switches_a_limit_off)
 {
-    static const struct guard_config off = {0};
-    cr_assert_eq(guard_init(&guard, &bare->core, &off), ERR_OK);
+    static const struct guard_config off = {.bans_max = 1};
+    cr_assert_eq(init(&off), ERR_OK);
     struct port_addr addr = group(1);
     struct node_id peer = {.bytes = {1}};
     for (int i = 0; i < 100000; i++) {
         cr_assert(guard_admit(&guard, &addr, GUARD_HANDSHAKE));
-        cr_assert(guard_admit_peer(&guard, &peer, GUARD_HANDSHAKE));
+        cr_assert(guard_admit_peer(&guard, &peer, false));
+        guard_offend(&guard, &peer, GUARD_FORGED);
         cr_assert(guard_admit_handshake(&guard));
     }
     cr_assert_eq(bare->core.arena.used_bytes[ARENA_GUARD], 0);
@@ -230,8 +230,8 @@ Test(guard, a_rate_of_zero_switches_a_limit_off)
 
 Test(guard, a_handshake_burst_of_zero_asks_everybody_for_a_cookie)
 {
-    static const struct guard_config strict = {.handshake_rate = 1};
-    cr_assert_eq(guard_init(&guard, &bare->core, &strict), ERR_OK);
+    static const struct guard_config strict = {.handshake_rate = 1, .bans_max = 1};
+    cr_assert_eq(init(&strict), ERR_OK);
     cr_assert_not(guard_admit_handshake(&guard));
     bare->port.now_us += 100 * SECOND;
     cr_assert_not(guard_admit_handshake(&guard));
@@ -241,14 +241,26 @@ Test(guard, configurations_out_of_their_limits_are_refused)
 {
     struct guard_config config = ordinary;
     config.groups_max = 48;
-    cr_expect_eq(guard_init(&guard, &bare->core, &config), ERR_INVALID, "not a power of two");
+    cr_expect_eq(init(&config), ERR_INVALID, "not a power of two");
     config = ordinary;
     config.groups_max = 4;
-    cr_expect_eq(guard_init(&guard, &bare->core, &config), ERR_INVALID, "smaller than a set");
+    cr_expect_eq(init(&config), ERR_INVALID, "smaller than a set");
     config = ordinary;
     config.group_burst = GUARD_BURST_MAX + 1;
-    cr_expect_eq(guard_init(&guard, &bare->core, &config), ERR_INVALID, "debt would not fit");
+    cr_expect_eq(init(&config), ERR_INVALID, "debt would not fit");
     config = ordinary;
     config.peers_max = 0;
-    cr_expect_eq(guard_init(&guard, &bare->core, &config), ERR_INVALID, "no room for peers");
+    cr_expect_eq(init(&config), ERR_INVALID, "no room for peers");
+    config = ordinary;
+    config.peer_per_hour = GUARD_REQUESTS_MAX + 1;
+    cr_expect_eq(init(&config), ERR_INVALID, "debt would not fit");
+    config = ordinary;
+    config.threat_high = GUARD_THREAT_MAX + 1;
+    cr_expect_eq(init(&config), ERR_INVALID, "threat would not fit");
+    config = ordinary;
+    config.threat_medium = config.threat_high + 1;
+    cr_expect_eq(init(&config), ERR_INVALID, "medium above high");
+    config = ordinary;
+    config.bans_max = 0;
+    cr_expect_eq(init(&config), ERR_INVALID, "no room for bans");
 }

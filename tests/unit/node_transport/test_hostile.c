@@ -210,7 +210,8 @@ Test(hostile, a_shortened_padding_shortens_the_answer)
 
 Test(hostile, under_load_only_who_returns_a_cookie_is_answered)
 {
-    peers->guard = (struct guard_config){.handshake_rate = 1, .handshake_burst = 0};
+    peers->guard.handshake_rate = 1;
+    peers->guard.handshake_burst = 0;
     toy_peers_start(peers);
     struct toy_answer answer = ask_now(0, 1, MESSAGE_FIND_NODE);
     cr_assert_eq(network.count, 4); /* IK 1, cookie, IK 1 with it, IK 2. */
@@ -229,7 +230,8 @@ Test(hostile, under_load_only_who_returns_a_cookie_is_answered)
 
 Test(hostile, a_cookie_is_good_for_its_address_only)
 {
-    peers->guard = (struct guard_config){.handshake_rate = 1, .handshake_burst = 0};
+    peers->guard.handshake_rate = 1;
+    peers->guard.handshake_burst = 0;
     toy_peers_start(peers);
     (void)ask_now(0, 1, MESSAGE_FIND_NODE);
     static struct sent with_cookie;
@@ -246,7 +248,8 @@ Test(hostile, a_cookie_is_good_for_its_address_only)
 
 Test(hostile, a_forged_cookie_is_ignored)
 {
-    peers->guard = (struct guard_config){.handshake_rate = 1, .handshake_burst = 0};
+    peers->guard.handshake_rate = 1;
+    peers->guard.handshake_burst = 0;
     toy_peers_start(peers);
     network.corrupt = 1;
     network.corrupt_bit = 150; /* In the sealed cookie. */

@@ -63,18 +63,24 @@ static void teardown(void)
 {
     for (uint32_t i = 0; i < NODES; i++) {
         const struct host *host = world_host(world, i);
-        cr_assert(!host_is_up(host) || node_check(host->node) == NULL);
+        const char *wrong = host_is_up(host) ? node_check(host->node) : NULL;
+        cr_assert_null(wrong, "node %u: %s", i, wrong);
     }
     world_close(world);
 }
 
 TestSuite(node, .init = setup, .fini = teardown);
 
-static struct host *start(uint32_t index)
+static struct host *start_with(uint32_t index, const struct node_config *own)
 {
     struct host *host = world_host(world, index);
-    cr_assert_eq(host_start(host, &config), ERR_OK);
+    cr_assert_eq(host_start(host, own), ERR_OK);
     return host;
+}
+
+static struct host *start(uint32_t index)
+{
+    return start_with(index, &config);
 }
 
 static void run(uint64_t seconds)
@@ -187,6 +193,16 @@ Test(node, pings_whom_it_knows_and_whom_it_has_to_look_up)
     cr_assert_eq(host_submit(world_host(world, 0), &nobody), ERR_INVALID);
 }
 
+/* Node 0 by a configuration of its own. */
+static void start_all(const struct node_config *first)
+{
+    start_with(0, first);
+    for (uint32_t i = 1; i < NODES; i++) {
+        start(i);
+        (void)connect_to(world_host(world, i), world_host(world, 0));
+    }
+}
+
 static void sum_traffic(struct traffic *sum)
 {
     *sum = (struct traffic){0};
@@ -202,12 +218,7 @@ static void sum_traffic(struct traffic *sum)
 /* Nothing is lost here, so what one side sends the other receives, kind by kind. */
 Test(node, counts_the_same_kinds_at_both_ends)
 {
-    for (uint32_t i = 0; i < NODES; i++) {
-        start(i);
-        if (i > 0) {
-            (void)connect_to(world_host(world, i), world_host(world, 0));
-        }
-    }
+    start_all(&config);
     struct node_command put = {.kind = NODE_PUT, .bytes = slice_of("value", 5)};
     (void)submit(world_host(world, 1), put, NODE_PUT_DONE);
     struct node_command message = {.kind = NODE_SEND,
@@ -239,6 +250,80 @@ Test(node, counts_the_same_kinds_at_both_ends)
     cr_expect_eq(sum.sent[TRAFFIC_APP_DONE], 1);
 }
 
+static uint32_t contacts_of(uint32_t index)
+{
+    return dht_contact_count(&world_host(world, index)->node->dht);
+}
+
+static void on_ban(void *arg, const struct inspect_ban *ban)
+{
+    *(struct inspect_ban *)arg = *ban;
+}
+
+Test(node, bans_and_forgives_by_command)
+{
+    start_all(&config);
+    struct host *host = world_host(world, 0);
+    struct node_id id = world_host(world, 1)->node->identity.id;
+    struct node_command command = {.kind = NODE_BAN, .id = id};
+    const struct told *banned = submit(host, command, NODE_BANNED);
+    cr_assert_eq(banned->event.status, ERR_OK);
+    cr_assert(node_id_equal(&banned->about, &id));
+    struct inspect_peer peer;
+    cr_assert_not(node_inspect_peer(host->node, &id, &peer));
+    struct inspect_ban row = {0};
+    node_inspect_bans(host->node, on_ban, &row);
+    cr_assert(node_id_equal(&row.id, &id));
+    cr_assert_leq(row.until_s, 3600);
+    cr_assert_geq(row.until_s, 3600 - 10);
+    run(1800);
+    cr_assert_eq(contacts_of(0), NODES - 2);
+    cr_assert_eq(contacts_of(1), NODES - 2, "it noticed that we are silent");
+
+    command.kind = NODE_UNBAN;
+    cr_assert_eq(submit(host, command, NODE_UNBANNED)->event.status, ERR_OK);
+    cr_assert_eq(submit(host, command, NODE_UNBANNED)->event.status, ERR_MISSING);
+    (void)connect_to(world_host(world, 1), host);
+    cr_assert_eq(contacts_of(0), NODES - 1);
+    command = (struct node_command){.kind = NODE_BAN, .number = 99, .id = host->node->identity.id};
+    cr_assert_eq(host_submit(host, &command), ERR_INVALID);
+}
+
+Test(node, bans_who_floods_it_and_tells_its_driver)
+{
+    static struct node_config strict; /* For as long as the node runs. */
+    strict = config;
+    strict.guard.peer_per_minute = 20;
+    strict.guard.threat_medium = 10;
+    strict.guard.threat_high = 30;
+    strict.guard.threat_decay = 0;
+    start_all(&strict);
+    struct host *flooder = world_host(world, 1);
+    struct node_id victim = world_host(world, 0)->node->identity.id;
+    static uint32_t number = 1000;
+    for (uint32_t i = 0; i < 100; i++) {
+        struct node_command ping = {.kind = NODE_PING, .id = victim, .number = ++number};
+        (void)host_submit(flooder, &ping);
+        cr_assert(world_run_until(world, world_now_us(world) + SECOND / 10, 0, NULL));
+    }
+    run(1);
+    const struct told *banned = find(NODE_BANNED, 0);
+    cr_assert_not_null(banned);
+    cr_assert_eq(banned->node, 0);
+    cr_assert_eq(banned->event.count[0], strict.guard.threat_high);
+    cr_assert(node_id_equal(&banned->about, &flooder->node->identity.id));
+    cr_assert_eq(contacts_of(0), NODES - 2);
+    struct node_view view;
+    node_observe(world_host(world, 0)->node, &view);
+    cr_assert_eq(view.counters.value[COUNT_BANS], 1);
+    run(60);
+    node_observe(world_host(world, 0)->node, &view);
+    cr_assert_gt(view.counters.value[COUNT_BANNED_DROPPED], 0, "it keeps trying");
+    for (uint32_t i = 2; i < NODES; i++) { /* Nobody else has lost anybody. */
+        cr_assert_eq(contacts_of(i), NODES - 1);
+    }
+}
+
 struct rows {
     uint32_t count;
     uint32_t sessions;
@@ -268,12 +353,7 @@ static void on_bucket(void *arg, const struct inspect_bucket *bucket)
 
 Test(node, shows_its_peers_and_buckets_row_by_row)
 {
-    for (uint32_t i = 0; i < NODES; i++) {
-        start(i);
-        if (i > 0) {
-            (void)connect_to(world_host(world, i), world_host(world, 0));
-        }
-    }
+    start_all(&config);
     const struct node *node = world_host(world, 0)->node;
     struct rows rows = {.bucket_last = -1};
     node_inspect_peers(node, on_peer, &rows);

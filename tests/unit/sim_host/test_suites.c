@@ -39,7 +39,8 @@ static struct counters take_course(const struct port_crypto *crypto, struct cour
     peers->world->filter_arg = course;
     peers->transport.sessions_max = 8;
     peers->transport.rekey_after_us = 4000000;
-    peers->guard = (struct guard_config){.handshake_rate = 3, .handshake_burst = 3};
+    peers->guard.handshake_rate = 3;
+    peers->guard.handshake_burst = 3;
     toy_peers_start(peers);
     static struct toy_answer answers[CALLS];
     struct rng rng;

@@ -58,7 +58,8 @@ Test(scenario_load, every_key_arrives_in_base_units)
     cr_expect_eq(scenario->warmup_us, 630000000);
     cr_expect_eq(scenario->crypto, SCENARIO_CRYPTO_REAL);
     cr_expect_eq(scenario->node_count, 40 + 1400 + 560 + 3);
-    cr_expect_eq(scenario->protocol.guard_rate_per_s, 10.0);
+    cr_expect_eq(scenario->protocol.guard_per_minute, 600);
+    cr_expect_eq(scenario->protocol.guard_per_hour, 0);
     cr_expect_not_null(strstr(scenario->description, "\xf0\x9f\x98\x80"));
 
     const struct scenario_network *network = &scenario->network;

@@ -111,7 +111,7 @@ Test(setup, protocol_settings_reach_the_nodes_of_their_group)
         "\"groups\": [ { \"name\": \"a\", \"count\": 1 }, { \"name\": \"b\", \"count\": 1,"
         "  \"protocol\": { \"sessions_max\": 99, \"path_cache\": false, \"republish\": \"10m\","
         "  \"record_expiry\": \"2h\", \"refresh\": \"20m\", \"gossip_period\": \"0s\","
-        "  \"guard_rate\": \"500/s\" } } ]");
+        "  \"guard_per_minute\": 30000, \"guard_per_hour\": 0 } } ]");
     const struct node_config *a = setup.groups[0].configs;
     const struct node_config *b = setup.groups[1].configs;
     cr_assert(a->dht.k == 8 && a->dht.alpha == 2 && b->dht.k == 8);
@@ -121,8 +121,11 @@ Test(setup, protocol_settings_reach_the_nodes_of_their_group)
     cr_assert_eq(b->dht.refresh_us, UINT64_C(1200000000));
     cr_assert_eq(b->dht.expiry_s, 7200);
     cr_assert_eq(b->gossip.period_us, 0);
-    cr_assert_eq(b->guard.peer_rate, 500);
-    cr_assert_geq(b->guard.group_rate, 2 * b->guard.peer_rate);
+    cr_assert_eq(a->guard.peer_per_minute, 100);
+    cr_assert_eq(a->guard.peer_per_hour, 1000);
+    cr_assert_eq(b->guard.peer_per_minute, 30000);
+    cr_assert_eq(b->guard.peer_per_hour, 0);
+    cr_assert_geq(b->guard.group_rate, 2 * b->guard.peer_per_minute / 60);
     cr_assert_leq(b->guard.group_burst, GUARD_BURST_MAX);
     tear_down(scenario);
 }
