@@ -57,7 +57,8 @@ bool cli_parse(const struct command *command, int count, char **words, void *arg
                struct option_list *operands, int *code)
 {
     char error[512];
-    struct option_table table = {command->name, command->options, command->option_count};
+    struct option_table table = {
+        .command = command->name, .options = command->options, .count = command->option_count};
     bool ok = option_parse(&table, count, words, arguments, operands, error, sizeof error);
     if (ok && *(bool *)arguments) {
         cli_help(command, stdout);
@@ -83,7 +84,8 @@ void cli_help(const struct command *command, FILE *out)
 {
     fprintf(out, "usage: meshtwin %s [options] %s\n\n%s\n\n", command->name, command->operands,
             command->summary);
-    struct option_table table = {command->name, command->options, command->option_count};
+    struct option_table table = {
+        .command = command->name, .options = command->options, .count = command->option_count};
     option_print(&table, out);
     if (command->example != NULL) {
         fprintf(out, "\nexample: %s\n", command->example);
