@@ -22,6 +22,8 @@ enum {
     SERVICE_REASONS_MAX = 8,
 };
 
+struct service_observer;
+
 struct service_options {
     struct host_options host; /* hooks are the service's; the rest as given. */
     struct node_config node;  /* Without bootstrap: the service calls those itself. */
@@ -30,6 +32,7 @@ struct service_options {
     /* "host:port", "[v6]:port", "host" (HOST_PORT); names are looked up again while not joined. */
     const char *const *bootstrap;
     size_t bootstrap_count;
+    struct service_observer *observer; /* NULL, or one that hears of the opening too. */
 };
 
 struct service;
@@ -41,6 +44,10 @@ NODISCARD bool service_open(struct host_loop *loop, const struct service_options
 void service_close(struct service *service);
 /* From now on SERVICE_STOPPING; commands are refused. service_close does the rest. */
 void service_stop_begin(struct service *service);
+
+/* Other bootstrap nodes from now on. False with a reason, and nothing has changed. */
+NODISCARD bool service_set_bootstrap(struct service *service, const char *const *bootstrap,
+                                     size_t bootstrap_count, char reason[HOST_REASON_SIZE]);
 
 struct host *service_host(struct service *service);
 const struct node *service_node(const struct service *service);
