@@ -116,10 +116,8 @@ int service_submit(struct service *service, struct node_command *command, servic
     if (command->number == 0) { /* Every sixteen million commands. */
         command->number = SERVICE_COMMANDS_MAX;
     }
-    *slot = (struct service_slot){.done = done,
-                                  .arg = arg,
-                                  .number = command->number,
-                                  .begun_us = service_now_us(service)};
+    *slot = (struct service_slot){
+        .done = done, .arg = arg, .number = command->number, .begun_us = service_now_us(service)};
     /* The outcome may be there before this returns: the slot is not ours any more then. */
     uint32_t number = command->number;
     int status = host_submit(service->host, command);
@@ -310,10 +308,10 @@ static void end_commands(struct service *service, uint64_t begun_before_us, int 
     for (size_t i = 0; i < SERVICE_COMMANDS_MAX; i++) {
         struct service_slot *slot = &service->slots[i];
         if (slot->done != NULL && slot->begun_us < begun_before_us) {
-            end_command(slot, &(struct port_event){.status = (int16_t)status,
-                                                   .command = slot->number,
-                                                   .took_us = service_now_us(service) -
-                                                              slot->begun_us});
+            end_command(slot,
+                        &(struct port_event){.status = (int16_t)status,
+                                             .command = slot->number,
+                                             .took_us = service_now_us(service) - slot->begun_us});
         }
     }
 }

@@ -9,7 +9,7 @@
 #include "node/daemon/service_parts.h"
 
 #define PAUSE_FIRST_US UINT64_C(1000000)
-#define PAUSE_MAX_US UINT64_C(60000000)
+#define PAUSE_MAX_US   UINT64_C(60000000)
 
 static void begin_round(struct service *service);
 static void on_resolved(void *arg, int status, const struct port_addr *addrs, size_t count);
@@ -179,8 +179,7 @@ static void call_failed(struct service *service, struct bootstrap_entry *entry, 
              err_text(status));
     bool is_alone = service_contacts(service) == 0;
     service_note(service, is_alone ? HOST_NOTE_WARNING : HOST_NOTE_INFO, "bootstrap: %s (%s): %s%s",
-                 entry->text, addr, err_text(status),
-                 is_alone ? "; it will be called again" : "");
+                 entry->text, addr, err_text(status), is_alone ? "; it will be called again" : "");
 }
 
 /* NULL when the entry is not wanted any more. */
@@ -210,8 +209,8 @@ static bool is_ourselves(const struct service *service, const struct port_addr *
     if (port_addr_equal(&own, addr)) {
         return true;
     }
-    bool is_any = memcmp(own.ip, any_v6, sizeof any_v6) == 0 ||
-                  memcmp(own.ip, any_v4, sizeof any_v4) == 0;
+    bool is_any =
+        memcmp(own.ip, any_v6, sizeof any_v6) == 0 || memcmp(own.ip, any_v4, sizeof any_v4) == 0;
     bool is_loopback = memcmp(addr->ip, loopback_v4, sizeof loopback_v4) == 0 ||
                        memcmp(addr->ip, loopback_v6, sizeof loopback_v6) == 0;
     return is_any && is_loopback && memcmp(own.port, addr->port, sizeof own.port) == 0;

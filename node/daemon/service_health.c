@@ -4,11 +4,11 @@
 
 #include "node/daemon/service_parts.h"
 
-#define SECOND UINT64_C(1000000)
+#define SECOND    UINT64_C(1000000)
 /* A mesh whose bootstrap node is up is joined in about two seconds; a node whose only peer restarts
  * has it back within the transport's 30 s of silence. */
 #define LONELY_US (30 * SECOND)
-#define LOST_US (300 * SECOND)
+#define LOST_US   (300 * SECOND)
 #define SAMPLE_US (5 * SECOND)
 
 static void judge_mesh(const struct service *service, struct service_component *mesh);
@@ -81,8 +81,8 @@ void health_tick(struct service *service)
         reason = health.components[i].reason;
     }
     service_note(service, health.state == SERVICE_HEALTHY ? HOST_NOTE_INFO : HOST_NOTE_WARNING,
-                 "health: %s%s%s", service_state_text(health.state),
-                 reason[0] != '\0' ? ": " : "", reason);
+                 "health: %s%s%s", service_state_text(health.state), reason[0] != '\0' ? ": " : "",
+                 reason);
 }
 
 static bool is_joined(const struct service *service)

@@ -11,6 +11,10 @@
  *
  *      {"id": 7, "verb": "put", "words": ["hello"]}
  *      {"id": 7, "ok": true, "code": 0, "text": "...", "data": {"schema": "meshtwin.put.v1", ...}}
+ *
+ * After the verb "watch" its connection also gets a line for every message and piece of news:
+ *
+ *      {"event": "message", "text": "...", "data": {"schema": "meshtwin.message.v1", ...}}
  */
 #ifndef NODE_DAEMON_VERB_H
 #define NODE_DAEMON_VERB_H
@@ -20,7 +24,7 @@
 #include "node/daemon/service.h"
 
 enum {
-    VERB_WORDS_MAX = 16,
+    VERB_WORDS_MAX = 256,
     VERB_LINE_MAX = 16 * 1024, /* Of a request on the control socket. */
 };
 
@@ -36,7 +40,9 @@ struct verb_reply {
     bool ok;
     int code;
     const char *text; /* Ends without a newline. */
-    cJSON *data;      /* NULL with an error. Borrowed, like text. */
+    /* Borrowed, like text. NULL when the request itself was wrong; an operation of the mesh that
+     * failed still says how: "status", "took_us". */
+    cJSON *data;
 };
 typedef void (*verb_done_fn)(void *arg, const struct verb_reply *reply);
 
