@@ -77,6 +77,15 @@ void run_ended(void *arg, const struct operation_end *end)
     sink->operation(sink->arg, &operation);
 }
 
+void run_submitting(void *arg, uint32_t node, const struct node_command *command)
+{
+    const struct sim *sim = arg;
+    const struct sim_sink *sink = &sim->options.sink;
+    if (sink->submitting != NULL) {
+        sink->submitting(sink->arg, node, command);
+    }
+}
+
 void run_violation(void *arg, uint32_t node, const char *what)
 {
     struct sim *sim = arg;

@@ -131,10 +131,23 @@ void sim_node_info(struct sim *sim, uint32_t node, struct sim_node_info *info)
                                        scenario->network.latency.regions[host->link.region].name,
                                    .up_bps = group->link.up_bps,
                                    .down_bps = group->link.down_bps,
+                                   .addr = host->port.local,
+                                   .config = population_config(sim->population, node),
                                    .is_up = host_is_up(host)};
     const uint8_t *key =
         host->node != NULL ? host->node->identity.public_key : sim->public_keys[node];
     memcpy(info->public_key, key, sizeof info->public_key);
+}
+
+bool sim_node_seed(struct sim *sim, uint32_t node, uint8_t seed[CRYPTO_SEED_LEN])
+{
+    static const char name[] = "identity"; /* As node/identity keeps it. */
+    struct host *host = world_host(sim->world, node);
+    size_t len = 0;
+    return host->incarnation > 0 &&
+           host->port.ops->store_get(&host->port, slice_of(name, sizeof name - 1), seed,
+                                     CRYPTO_SEED_LEN, &len) == ERR_OK &&
+           len == CRYPTO_SEED_LEN;
 }
 
 void sim_memory(struct sim *sim, struct sim_memory *memory)
@@ -222,6 +235,7 @@ static bool population_make(struct sim *sim)
                   .joined = run_joined,
                   .session = run_session,
                   .ended = run_ended,
+                  .submitting = run_submitting,
                   .trouble = run_violation},
     };
     if (!setup_works(&sim->setup, &options)) {
@@ -234,6 +248,10 @@ static bool population_make(struct sim *sim)
 static void on_delivered(void *arg, struct host *host, const struct port_event *event)
 {
     struct sim *sim = arg;
+    const struct sim_sink *sink = &sim->options.sink;
+    if (sink->delivered != NULL) {
+        sink->delivered(sink->arg, host->index, event);
+    }
     population_delivered(sim->population, host, event);
 }
 

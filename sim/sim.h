@@ -45,6 +45,9 @@ struct sim_sink {
     void (*operation)(void *arg, const struct sim_operation *operation);
     void (*session)(void *arg, uint32_t node, uint64_t start_us, uint64_t end_us,
                     const char *end_reason);
+    /* What the run's driver is about to ask of a node, and what nodes tell it; borrowed. */
+    void (*submitting)(void *arg, uint32_t node, const struct node_command *command);
+    void (*delivered)(void *arg, uint32_t node, const struct port_event *event);
     /* A broken invariant. The run goes on; its verdict is failed. node UINT32_MAX: the world. */
     void (*violation)(void *arg, uint64_t t_us, uint32_t node, const char *what);
 };
@@ -86,10 +89,15 @@ struct sim_node_info {
     uint64_t up_bps;
     uint64_t down_bps;
     uint8_t public_key[CRYPTO_PUBLIC_LEN]; /* Zero until the node has started once. */
+    struct port_addr addr;
+    const struct node_config *config; /* What it runs with, whenever it runs. */
     bool is_up;
 };
 uint32_t sim_node_count(const struct sim *sim);
 void sim_node_info(struct sim *sim, uint32_t node, struct sim_node_info *info);
+
+/* What the node's identity was made from; false while it has never been up. */
+bool sim_node_seed(struct sim *sim, uint32_t node, uint8_t seed[CRYPTO_SEED_LEN]);
 
 /* Bytes by module, mean over the nodes online, and what the world itself holds: the memory table.
  */

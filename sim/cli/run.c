@@ -7,6 +7,7 @@
 
 #include "node/cli/text.h"
 #include "sim/cli/cli.h"
+#include "sim/cli/live.h"
 #include "sim/cli/plan.h"
 #include "sim/cli/progress.h"
 #include "sim/cli/summary.h"
@@ -21,7 +22,9 @@ struct run_arguments {
     bool is_dry;
     bool prints_resolved;
     bool has_no_thresholds;
+    bool is_live;
     const char *output;
+    const char *meshnode;
     const char *seeds;
     struct option_list overrides;
     struct option_list sweeps;
@@ -58,6 +61,10 @@ static const struct option run_options[] = {
     {0, "queue", "KIND", OPTION_CHOICE, ARGUMENT(queue), queue_names,
      "event queue, wheel or heap: the results are the same"},
     {0, "no-thresholds", NULL, OPTION_FLAG, ARGUMENT(has_no_thresholds), NULL, "judge nothing"},
+    {0, "live", NULL, OPTION_FLAG, ARGUMENT(is_live), NULL,
+     "then play it with real processes on loopback, and compare: takes as long as the scenario"},
+    {0, "meshnode", "FILE", OPTION_TEXT, ARGUMENT(meshnode), NULL,
+     "what --live runs as a node (default: the program beside this one)"},
     {0, "dry-run", NULL, OPTION_FLAG, ARGUMENT(is_dry), NULL,
      "estimate events and memory, run nothing"},
     {0, "print-resolved", NULL, OPTION_FLAG, ARGUMENT(prints_resolved), NULL,
@@ -286,6 +293,12 @@ static int run(const struct command *command, int count, char **words)
             code = print_resolved(&plan);
         } else if (code == CLI_OK && arguments.is_dry) {
             code = print_estimates(&plan, &arguments);
+        } else if (code == CLI_OK && arguments.is_live) {
+            struct live_options live = {.program = arguments.meshnode,
+                                        .color = (enum terminal_color)arguments.color,
+                                        .is_json = arguments.is_json,
+                                        .is_quiet = arguments.is_quiet};
+            code = live_command(&plan, &live);
         } else if (code == CLI_OK) {
             char *path = output_path(&arguments, &plan);
             code = path != NULL ? run_plan(&arguments, &plan, path) : CLI_FAILURE;

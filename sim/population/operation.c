@@ -77,6 +77,10 @@ void operation_begin(struct population *population, struct host *host, uint32_t 
     uint32_t number = (uint32_t)(operation - population->operations.slots) + 1;
     uint32_t serial = operation->serial;
     request.command.number = number;
+    const struct population_hooks *hooks = &population->options.hooks;
+    if (hooks->submitting != NULL) {
+        hooks->submitting(hooks->arg, host->index, &request.command);
+    }
     int status = host_submit(host, &request.command);
     /* An event of the same entry may have ended it already. */
     operation = operation_at(&population->operations, number);

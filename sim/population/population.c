@@ -15,7 +15,6 @@ static void member_up(struct population *population, struct host *host);
 static void member_down(struct population *population, struct host *host, const char *reason);
 static void member_joined(struct population *population, struct host *host);
 static void on_end(struct population *population, struct host *host);
-static const struct node_config *config_of(const struct population *population, uint32_t node);
 static bool is_selected(struct population *population, const struct population_leave *leave,
                         uint32_t node);
 static bool is_seed(const struct population *population, uint32_t node);
@@ -154,6 +153,15 @@ void population_finish(struct population *population)
     }
 }
 
+const struct node_config *population_config(const struct population *population, uint32_t node)
+{
+    const struct population_group *group =
+        &population->options.groups[population->members[node].group];
+    const struct node_config *configs =
+        is_seed(population, node) ? group->seed_configs : group->configs;
+    return &configs[(node - group->first) % group->config_count];
+}
+
 bool population_stayed(const struct population *population, uint32_t node, uint64_t since_us)
 {
     return population_is_in(population->joined, node) &&
@@ -285,7 +293,7 @@ static void member_up(struct population *population, struct host *host)
     struct member *member = &population->members[host->index];
     must(!host_is_up(host));
     member->since_us = world_now_us(options->world);
-    int status = host_start(host, config_of(population, host->index));
+    int status = host_start(host, population_config(population, host->index));
     if (status == ERR_OK) {
         population->online++;
         member->id = host->node->identity.id;
@@ -341,15 +349,6 @@ static void member_down(struct population *population, struct host *host, const 
     host_kill(host);
     population->online--;
     member->since_us = now_us;
-}
-
-static const struct node_config *config_of(const struct population *population, uint32_t node)
-{
-    const struct population_group *group =
-        &population->options.groups[population->members[node].group];
-    const struct node_config *configs =
-        is_seed(population, node) ? group->seed_configs : group->configs;
-    return &configs[(node - group->first) % group->config_count];
 }
 
 static bool is_selected(struct population *population, const struct population_leave *leave,

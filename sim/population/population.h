@@ -68,6 +68,8 @@ struct population_hooks {
     void (*session)(void *arg, uint32_t node, uint64_t start_us, uint64_t end_us,
                     const char *end_reason);
     void (*ended)(void *arg, const struct operation_end *end);
+    /* NULL, or what is about to be asked of a node. */
+    void (*submitting)(void *arg, uint32_t node, const struct node_command *command);
     /* A node that could not start, or refused what it must not refuse. */
     void (*trouble)(void *arg, uint32_t node, const char *what);
 };
@@ -145,6 +147,8 @@ uint32_t population_leave(struct population *population, const struct population
 /* At the end: closes sessions. Operations still open are neither successes nor failures. */
 void population_finish(struct population *population);
 
+/* What the node runs with, whenever it runs. */
+const struct node_config *population_config(const struct population *population, uint32_t node);
 /* Up, and part of the network, ever since then. */
 bool population_stayed(const struct population *population, uint32_t node, uint64_t since_us);
 static inline bool population_is_in(const uint64_t *bits, uint32_t node)
