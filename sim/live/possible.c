@@ -74,6 +74,11 @@ static const char *wrong_protocol(const struct scenario_protocol *protocol)
         return "protocol: refresh, republish and record_expiry must be those of a live node (10m, "
                "1h, 24h)";
     }
+    if (protocol->guard_per_minute != config.guard.peer_per_minute ||
+        protocol->guard_per_hour != config.guard.peer_per_hour) {
+        return "protocol: guard_per_minute and guard_per_hour must be those of a live node (100, "
+               "1000)";
+    }
     if (protocol->sessions_max != config.transport.sessions_max ||
         protocol->gossip_period_us != config.gossip.period_us) {
         return "protocol: sessions_max and gossip_period must be those of a live node (64, 30s)";
