@@ -15,6 +15,7 @@
 
 enum {
     LISTEN_BACKLOG = 128,
+    FAREWELL_RUNS = 4, /* One to resume, one for the answer or the last chunk, and some to spare. */
 };
 
 static bool open_gate(struct edge *edge, const struct edge_options *options,
@@ -69,11 +70,22 @@ void edge_close(struct edge *edge)
     /* libmicrohttpd gives up the process when it is stopped with suspended connections. */
     edge_requests_end(edge);
     edge_streams_end(edge);
-    MHD_run(edge->daemon); /* Lets them end with an answer. */
+    for (int i = 0; i < FAREWELL_RUNS; i++) { /* Lets them end with an answer. */
+        MHD_run(edge->daemon);
+    }
     MHD_stop_daemon(edge->daemon);
     must(edge->oldest == NULL && edge->streams == NULL && edge->waiting == NULL);
     face_free(&edge->face);
     free(edge);
+}
+
+/* Without a thread of its own libmicrohttpd notices a resumed connection only when it is run. */
+void edge_wake(struct edge *edge)
+{
+    edge->is_woken = true;
+    if (!edge->is_running && !edge->is_closing) {
+        must(uv_timer_start(&edge->timeout, on_timeout, 0, 0) == 0);
+    }
 }
 
 struct port_addr edge_addr(const struct edge *edge)
@@ -197,10 +209,11 @@ static void run(struct edge *edge)
         return;
     }
     edge->is_running = true;
+    edge->is_woken = false;
     must(MHD_run(edge->daemon) == MHD_YES);
     edge->is_running = false;
-    MHD_UNSIGNED_LONG_LONG timeout_ms;
-    if (MHD_get_timeout(edge->daemon, &timeout_ms) == MHD_YES) {
+    MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
+    if (edge->is_woken || MHD_get_timeout(edge->daemon, &timeout_ms) == MHD_YES) {
         must(uv_timer_start(&edge->timeout, on_timeout, timeout_ms, 0) == 0);
     } else {
         uv_timer_stop(&edge->timeout);

@@ -76,8 +76,12 @@ struct edge {
     struct edge_stream *streams;
     uint64_t metric_ms;
     bool is_running; /* Inside MHD_run. */
+    bool is_woken;   /* Somebody was resumed since its beginning. */
     bool is_closing;
 };
+
+/* edge.c */
+void edge_wake(struct edge *edge); /* A connection was resumed. */
 
 /* edge_connection.c */
 void edge_on_connection(void *arg, struct MHD_Connection *handle, void **context,

@@ -29,6 +29,7 @@ static void take_body(struct edge_request *request, const char *data, size_t len
 static enum MHD_Result ask_face(struct edge_request *request, const char *method);
 static enum MHD_Result refuse_body(struct edge_request *request);
 static enum MHD_Result go_on(struct edge_request *request);
+static enum MHD_Result refuse_stopping(struct edge_request *request);
 static enum MHD_Result on_header(void *arg, enum MHD_ValueKind kind, const char *name,
                                  const char *value);
 static void suspend(struct edge_request *request);
@@ -104,6 +105,7 @@ static struct edge_request *request_open(struct edge *edge, struct MHD_Connectio
 {
     struct edge_request *request = text_alloc(1, sizeof *request);
     request->edge = edge;
+    request->reply.route = route_count(); /* Until it is known. */
     request->handle = handle;
     return request;
 }
@@ -131,6 +133,9 @@ static void take_body(struct edge_request *request, const char *data, size_t len
 
 static enum MHD_Result ask_face(struct edge_request *request, const char *method)
 {
+    if (request->edge->is_closing) {
+        return refuse_stopping(request);
+    }
     struct edge_connection *connection = edge_connection_of(request->handle);
     struct ask ask = {.method = method,
                       .target = connection->target,
@@ -151,7 +156,6 @@ static enum MHD_Result ask_face(struct edge_request *request, const char *method
 
 static enum MHD_Result refuse_body(struct edge_request *request)
 {
-    request->reply.route = route_count();
     answer_error(&request->reply.answer, HTTP_CONTENT_TOO_LARGE, "send less at a time",
                  "the body is longer than %d bytes", EDGE_BODY_MAX);
     return send_answer(request);
@@ -166,9 +170,15 @@ static enum MHD_Result go_on(struct edge_request *request)
         request->reply.answer = face_wait_take(wait);
     } else {
         face_wait_abandon(wait);
-        answer_error(&request->reply.answer, HTTP_SERVICE_UNAVAILABLE, "ask another node",
-                     "the node is leaving the mesh");
+        return refuse_stopping(request);
     }
+    return send_answer(request);
+}
+
+static enum MHD_Result refuse_stopping(struct edge_request *request)
+{
+    answer_error(&request->reply.answer, HTTP_SERVICE_UNAVAILABLE, "ask another node",
+                 "the node is leaving the mesh");
     return send_answer(request);
 }
 
@@ -218,6 +228,7 @@ static void resume(struct edge_request *request)
     *link = request->next;
     request->is_suspended = false;
     MHD_resume_connection(request->handle);
+    edge_wake(request->edge);
 }
 
 static void on_ready(void *arg)

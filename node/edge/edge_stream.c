@@ -121,5 +121,6 @@ static void resume(struct edge_stream *stream)
     if (stream->is_suspended) {
         stream->is_suspended = false;
         MHD_resume_connection(stream->handle);
+        edge_wake(stream->edge);
     }
 }

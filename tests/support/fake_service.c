@@ -124,8 +124,7 @@ void service_health(const struct service *service, struct service_health *health
 
 const char *service_state_text(enum service_state state)
 {
-    static const char *const texts[] = {"starting", "healthy", "degraded", "unhealthy",
-                                        "stopping"};
+    static const char *const texts[] = {"starting", "healthy", "degraded", "unhealthy", "stopping"};
     return texts[state];
 }
 
@@ -160,6 +159,30 @@ void host_observe(const struct host *host, struct host_view *view)
 {
     (void)host;
     *view = the_fake->host;
+}
+
+void host_addr_format(const struct port_addr *addr, char text[HOST_ADDR_TEXT_SIZE])
+{
+    snprintf(text, HOST_ADDR_TEXT_SIZE, "%u.%u.%u.%u:%u", addr->ip[12], addr->ip[13], addr->ip[14],
+             addr->ip[15], (unsigned)addr->port[0] * 256 + addr->port[1]);
+}
+
+bool host_addr_parse(const char *text, struct port_addr *addr)
+{
+    unsigned part[5];
+    char rest;
+    *addr = (struct port_addr){.ip = {[10] = 0xff, [11] = 0xff}};
+    if (sscanf(text, "%u.%u.%u.%u:%u%c", &part[0], &part[1], &part[2], &part[3], &part[4], &rest) !=
+        5) {
+        *addr = (struct port_addr){.ip = {[15] = 1}};
+        return strcmp(text, "[::1]:0") == 0;
+    }
+    for (size_t i = 0; i < 4; i++) {
+        addr->ip[12 + i] = (uint8_t)part[i];
+    }
+    addr->port[0] = (uint8_t)(part[4] / 256);
+    addr->port[1] = (uint8_t)part[4];
+    return true;
 }
 
 /* --- verb.h ---------------------------------------------------------------------------------- */
