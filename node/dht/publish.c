@@ -260,11 +260,19 @@ static void on_stored(void *owner, const struct call_result *result)
     send_stores(dht, put);
 }
 
+/* In a mesh of fewer than store_ack_min nodes all of them are enough: everybody we know of, and we
+ * know somebody, has it on disk, and so have we. */
+static bool is_held_by_all(const struct dht *dht, const struct dht_put *put)
+{
+    return put->target_count > 0 && dht->table.count <= put->target_count &&
+           put->holders == put->target_count + 1;
+}
+
 /* Reports as soon as the outcome is certain, and closes when nothing is under way any more. */
 static void settle(struct dht *dht, struct dht_put *put)
 {
     bool is_finished = put->in_flight == 0 && put->target_next == put->target_count;
-    if (put->holders >= dht->config->store_ack_min) {
+    if (put->holders >= dht->config->store_ack_min || is_held_by_all(dht, put)) {
         report(dht, put, ERR_OK);
     } else if (is_finished) {
         report(dht, put, put->is_stale ? ERR_STALE : ERR_UNREACHABLE);

@@ -12,8 +12,9 @@
 #include "node/dht/lookup.h"
 
 struct put_result {
-    /* ERR_OK from store_ack_min durable holders on, else ERR_STALE when one of them had a newer
-     * record, else ERR_UNREACHABLE, ERR_FULL, ERR_STOPPED. */
+    /* ERR_OK from store_ack_min durable holders on (in a mesh of fewer: once all of them hold it),
+     * else ERR_STALE when one of them had a newer record, else ERR_UNREACHABLE, ERR_FULL,
+     * ERR_STOPPED. */
     int status;
     struct node_id key;
     uint32_t took_us;

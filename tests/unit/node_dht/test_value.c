@@ -263,6 +263,23 @@ Test(dht_value, in_a_mesh_of_three_the_publisher_is_a_holder)
     cr_assert(net_close(net));
 }
 
+Test(dht_value, in_a_mesh_of_two_both_are_enough)
+{
+    struct net *net = value_net(15, 2, false);
+    struct net_put put = net_publish(net_at(net, 0), RECORD_IMMUTABLE, 0, "a pair");
+    cr_assert_eq(put.result.status, ERR_OK);
+    cr_assert_eq(put.result.holders, 2);
+    cr_assert(net_close(net));
+}
+
+Test(dht_value, who_knows_nobody_cannot_put)
+{
+    struct net *net = value_net(16, 1, false);
+    struct net_put put = net_publish(net_at(net, 0), RECORD_IMMUTABLE, 0, "alone");
+    cr_assert_eq(put.result.status, ERR_UNREACHABLE);
+    cr_assert(net_close(net));
+}
+
 Test(dht_value, more_puts_than_slots_are_refused_and_all_end_at_stop)
 {
     struct net *net = value_net(13, 60, false);
