@@ -69,6 +69,7 @@ struct host_view {
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t datagrams_dropped; /* Outgoing: the socket was full or refused. */
+    uint64_t datagrams_refused; /* Incoming: over PORT_DATAGRAM_MAX, or for no node. */
     uint32_t streams;           /* Carrier connections open. */
     uint64_t streams_refused;   /* Over a limit, too slow, or not our protocol. */
     uint64_t commits;
