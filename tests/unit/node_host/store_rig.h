@@ -11,7 +11,7 @@
 
 enum {
     RIG_SETTLED_MAX = 4096,
-    RIG_NOTES_MAX = 64,
+    RIG_NOTES_MAX = 1024,
     RIG_TEXT_SIZE = 1024,
 };
 
