@@ -7,8 +7,8 @@
 #include "node/host/store_file.h"
 
 enum {
-    /* SQLite's own default for folding (sqlite.org/wal.html section 2.2): 4 MB of log. */
-    LOG_PAGES_MAX = 1000,
+    /* 4 MB of log, as much as by SQLite's own default (sqlite.org/wal.html section 2.2). */
+    LOG_PAGES_MAX = 500,
 };
 
 static const char *const statement_texts[STORE_STATEMENT_COUNT] = {
