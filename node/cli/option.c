@@ -452,11 +452,16 @@ static void print_value(const struct option *option, const void *arguments, cons
     case OPTION_CHOICE:
         text_add(&value, "%s", option->choices[*(const int *)(const void *)place]);
         break;
-    case OPTION_DURATION:
+    case OPTION_DURATION: {
+        char *time =
+            quantity_format_short(QUANTITY_DURATION, *(const uint64_t *)(const void *)place);
+        text_add(&value, "%s", time);
+        free(time);
+        break;
+    }
     case OPTION_COUNT:
     case OPTION_NUMBER:
-        text_add(&value, "%llu%s", (unsigned long long)*(const uint64_t *)(const void *)place,
-                 option->type == OPTION_DURATION ? "us" : "");
+        text_add(&value, "%llu", (unsigned long long)*(const uint64_t *)(const void *)place);
         break;
     }
     for (size_t i = 0; i < times; i++) {

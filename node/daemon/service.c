@@ -97,6 +97,24 @@ bool service_set_bootstrap(struct service *service, const char *const *texts, si
     return is_set;
 }
 
+bool service_set_guard(struct service *service, const struct guard_config *guard,
+                       char reason[HOST_REASON_SIZE])
+{
+    struct guard_config *own = &service->config.guard;
+    if (guard->peer_per_minute > GUARD_REQUESTS_MAX || guard->peer_per_hour > GUARD_REQUESTS_MAX ||
+        guard->group_burst > GUARD_BURST_MAX || guard->threat_high > GUARD_THREAT_MAX ||
+        guard->threat_medium > guard->threat_high) {
+        snprintf(reason, HOST_REASON_SIZE, "a limit for peers is above what is counted");
+        return false;
+    }
+    struct guard_config fresh = *guard;
+    fresh.groups_max = own->groups_max;
+    fresh.peers_max = own->peers_max;
+    fresh.bans_max = own->bans_max;
+    *own = fresh;
+    return true;
+}
+
 int service_submit(struct service *service, struct node_command *command, service_done_fn done,
                    void *arg)
 {

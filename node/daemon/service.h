@@ -49,6 +49,11 @@ void service_stop_begin(struct service *service);
 NODISCARD bool service_set_bootstrap(struct service *service, const char *const *bootstrap,
                                      size_t bootstrap_count, char reason[HOST_REASON_SIZE]);
 
+/* Other limits for peers from now on: rates, threats and bans of `guard`; the sizes of its tables
+ * stay as they are. False with a reason, and nothing has changed. */
+NODISCARD bool service_set_guard(struct service *service, const struct guard_config *guard,
+                                 char reason[HOST_REASON_SIZE]);
+
 struct host *service_host(struct service *service);
 const struct node *service_node(const struct service *service);
 const struct service_options *service_options_of(const struct service *service);

@@ -109,6 +109,8 @@ static void add_trust(cJSON *row, uint32_t trust_micro)
 
 static void add_peer(cJSON *row, const struct inspect_peer *peer)
 {
+    static const char *const threats[] = {
+        [GUARD_LOW] = "low", [GUARD_MEDIUM] = "medium", [GUARD_HIGH] = "high"};
     add_contact(row, peer->contact);
     verb_add_bool(row, "in_table", peer->bucket >= 0);
     verb_add_number(row, "bucket", peer->bucket);
@@ -123,6 +125,7 @@ static void add_peer(cJSON *row, const struct inspect_peer *peer)
         verb_add_count(row, "received", peer->received);
     }
     add_trust(row, peer->trust_micro);
+    verb_add_text(row, "threat", threats[peer->threat]);
 }
 
 static void list_peer(void *arg, const struct inspect_peer *peer)
@@ -159,6 +162,7 @@ void verb_peers_print(const cJSON *data, struct text *out)
         {"session", "has_session", VERB_AS_YES},
         {"table", "in_table", VERB_AS_YES},
         {"trust", "trust", VERB_AS_RATIO},
+        {"threat", "threat", VERB_AS_TEXT},
     };
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(data, "peers");
     if (list->child == NULL) {
@@ -246,7 +250,7 @@ static void list_ban(void *arg, const struct inspect_ban *ban)
     cJSON *row = cJSON_CreateObject();
     verb_add_id(row, "id", &ban->id);
     verb_add_count(row, "until_s", ban->until_s);
-    verb_add_count(row, "offences", ban->offences);
+    verb_add_count(row, "points", ban->offences);
     verb_add_row(arg, row);
 }
 
@@ -266,7 +270,7 @@ void verb_bans_print(const cJSON *data, struct text *out)
     static const struct verb_column columns[] = {
         {"id", "id", VERB_AS_TEXT},
         {"for another", "until_s", VERB_AS_S},
-        {"offences", "offences", VERB_AS_COUNT},
+        {"points", "points", VERB_AS_COUNT},
     };
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(data, "bans");
     if (list->child == NULL) {
@@ -274,6 +278,51 @@ void verb_bans_print(const cJSON *data, struct text *out)
         return;
     }
     verb_print_rows(out, list, columns, sizeof columns / sizeof columns[0]);
+}
+
+static void start_with_id(struct verb_call *call, enum node_command_kind kind)
+{
+    struct node_command command = {.kind = kind};
+    if (verb_take_id(call, 0, &command.id)) {
+        verb_submit(call, &command);
+    }
+}
+
+static void finish_with_id(struct verb_call *call, const struct port_event *event)
+{
+    cJSON *data = verb_data(call);
+    verb_add_about(data, "id", event);
+    verb_end_event(call, event, data);
+}
+
+void verb_ban_start(struct verb_call *call)
+{
+    start_with_id(call, NODE_BAN);
+}
+
+void verb_ban_finish(struct verb_call *call, const struct port_event *event)
+{
+    finish_with_id(call, event);
+}
+
+void verb_ban_print(const cJSON *data, struct text *out)
+{
+    verb_say(data, out, "", "id", VERB_AS_ID, " is not listened to any more; see `bans`");
+}
+
+void verb_unban_start(struct verb_call *call)
+{
+    start_with_id(call, NODE_UNBAN);
+}
+
+void verb_unban_finish(struct verb_call *call, const struct port_event *event)
+{
+    finish_with_id(call, event);
+}
+
+void verb_unban_print(const cJSON *data, struct text *out)
+{
+    verb_say(data, out, "", "id", VERB_AS_ID, " is listened to again");
 }
 
 /* --- one node -------------------------------------------------------------------------------- */
@@ -333,7 +382,7 @@ void verb_why_start(struct verb_call *call)
     }
     if (dossier.is_banned) {
         verb_add_count(data, "banned_for_s", dossier.ban.until_s);
-        verb_add_count(data, "offences", dossier.ban.offences);
+        verb_add_count(data, "points", dossier.ban.offences);
     }
     verb_end(call, data);
 }
@@ -352,7 +401,7 @@ void verb_why_print(const cJSON *data, struct text *out)
     }
     if (is_true(data, "is_banned")) {
         verb_say(data, out, "  is not listened to for another ", "banned_for_s", VERB_AS_S, "");
-        verb_say(data, out, ", after ", "offences", VERB_AS_COUNT, " offences\n");
+        verb_say(data, out, ": offences of ", "points", VERB_AS_COUNT, " points (0: by hand)\n");
     }
     if (!is_true(data, "is_peer")) {
         text_add(out, is_true(data, "is_known")
@@ -379,6 +428,7 @@ void verb_why_print(const cJSON *data, struct text *out)
         verb_say(data, out, "  did not answer the last ", "losses", VERB_AS_COUNT, " calls\n");
     }
     verb_say(data, out, "  is trusted ", "trust", VERB_AS_RATIO, "");
+    verb_say(data, out, " (0 to 1), and a ", "threat", VERB_AS_TEXT, " threat");
 }
 
 void verb_trust_start(struct verb_call *call)
@@ -424,9 +474,7 @@ void verb_connect_start(struct verb_call *call)
 
 void verb_connect_finish(struct verb_call *call, const struct port_event *event)
 {
-    cJSON *data = verb_data(call);
-    verb_add_about(data, "id", event);
-    verb_end_event(call, event, data);
+    finish_with_id(call, event);
 }
 
 void verb_connect_print(const cJSON *data, struct text *out)
@@ -437,10 +485,7 @@ void verb_connect_print(const cJSON *data, struct text *out)
 
 void verb_ping_start(struct verb_call *call)
 {
-    struct node_command command = {.kind = NODE_PING};
-    if (verb_take_id(call, 0, &command.id)) {
-        verb_submit(call, &command);
-    }
+    start_with_id(call, NODE_PING);
 }
 
 void verb_ping_finish(struct verb_call *call, const struct port_event *event)
@@ -459,10 +504,7 @@ void verb_ping_print(const cJSON *data, struct text *out)
 
 void verb_find_start(struct verb_call *call)
 {
-    struct node_command command = {.kind = NODE_LOOKUP};
-    if (verb_take_id(call, 0, &command.id)) {
-        verb_submit(call, &command);
-    }
+    start_with_id(call, NODE_LOOKUP);
 }
 
 void verb_find_finish(struct verb_call *call, const struct port_event *event)

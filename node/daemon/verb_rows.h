@@ -22,6 +22,10 @@
       "Shows how full the buckets of the routing table are.")                                      \
     X(bans, "", 0, 0, 0, READ, "bans",                                                             \
       "Lists the nodes that are not listened to, and until when.")                                 \
+    X(ban, "<id>", 1, 1, 0, ASK_WRITE, "ban 3fa2",                                                 \
+      "Stops listening to a node for a while.")                                                    \
+    X(unban, "<id>", 1, 1, 0, ASK_WRITE, "unban 3fa2",                                             \
+      "Listens to a banned node again.")                                                           \
     X(why, "<id>", 1, 1, 0, READ, "why 3fa2",                                                      \
       "Explains what this node thinks of another, and why.")                                       \
     X(trust, "<id>", 1, 1, 0, READ, "trust 3fa2",                                                  \
