@@ -221,6 +221,9 @@ if $simulator; then
     fi
     step cli tests/sim/cli.sh
 fi
+if exists 'node/meshnode/*.c'; then
+    step daemon tests/live/daemon.sh
+fi
 step tidy tests/tidy/tidy.pl --release build/release --test build/test
 step selftest tests/tidy/selftest.sh
 step topologies tests/support/topologies.sh
