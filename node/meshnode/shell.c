@@ -209,10 +209,11 @@ static void execute(struct shell *shell, const char *line)
 /* Leaving one's own node's shell is leaving the mesh. */
 static void leave(struct shell *shell)
 {
-    shell->is_over = true;
+    shell->is_prompting = false;
     if (shell->options->is_own_node && client_ask(&shell->client, "quit", NULL, 0)) {
         wait_reply(shell, false);
     }
+    shell->is_over = true;
 }
 
 /* Until the reply is there; Ctrl-C gives up waiting, not the request. */
