@@ -8,7 +8,7 @@
 #include "node/base/must.h"
 
 static const char *const topic_texts[] = {
-#define TOPIC_TEXT(name, text, meaning) [EVENT_##name] = text,
+#define TOPIC_TEXT(name, text, meaning) [EVENT_##name] = (text),
     EVENT_TOPICS(TOPIC_TEXT)
 #undef TOPIC_TEXT
 };
