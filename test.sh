@@ -223,6 +223,9 @@ if $simulator; then
 fi
 if exists 'node/meshnode/*.c'; then
     step daemon tests/live/daemon.sh
+    if [ "$mode" != fast ]; then
+        step edge tests/live/edge.sh
+    fi
 fi
 step tidy tests/tidy/tidy.pl --release build/release --test build/test
 step selftest tests/tidy/selftest.sh
