@@ -122,7 +122,8 @@ formats()
     local code
     http 1 /metrics -H 'Accept: application/openmetrics-text' >/dev/null
     tap_same 'OpenMetrics ends as it must' '# EOF' "$(tail -n 1 "$body")"
-    tap_check 'and says what it is' grep -qi '^content-type: application/openmetrics-text' "$headers"
+    tap_check 'and says what it is' \
+        grep -qi '^content-type: application/openmetrics-text' "$headers"
     http 1 /api/v1/openapi.json >/dev/null
     tests/support/openapi/run.sh "$body" >"$live_folder/openapi" 2>&1
     code=$?
@@ -292,7 +293,8 @@ elsewhere()
     tap_same 'bound to more than loopback, nothing without a token' 401 \
         "$(http_any /health)"
     tap_same 'but liveness' 200 "$(http_any /health/live)"
-    tap_same 'and with it, all' 200 "$(http_any /health -H "X-Token: $(cat "$live_folder/4/token")")"
+    tap_same 'and with it, all' 200 \
+        "$(http_any /health -H "X-Token: $(cat "$live_folder/4/token")")"
 }
 
 http_any()
