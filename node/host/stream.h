@@ -38,11 +38,19 @@ struct stream_hooks {
     void (*path_event)(void *arg, int path, enum port_path_event event);
 };
 
+/* The constants above where a field is 0. Checked four times in the shortest of them. */
+struct stream_limits {
+    uint32_t opening_ms;
+    uint32_t frame_ms;
+    uint32_t idle_ms;
+};
+
 struct stream_options {
     uv_loop_t *loop;
     struct port_addr local; /* Address to listen on and to connect from; its port to listen on. */
     bool is_listening;
     bool is_masking; /* stream_send opens masked streams to whom it has none. */
+    struct stream_limits limits;
     struct stream_hooks hooks;
 };
 
