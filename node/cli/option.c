@@ -54,6 +54,7 @@ bool option_parse(const struct option_table *table, int count, char **words, voi
                             .error = error,
                             .error_size = error_size,
                             .layer = OPTION_ENVIRONMENT};
+    must(parser.origins != NULL);
     *operands = (struct option_list){0};
     bool ok = read_environment(&parser);
     parser.layer = OPTION_COMMAND_LINE;

@@ -148,7 +148,7 @@ static void judge_network(const struct service *service, struct service_componen
         snprintf(network->reason, sizeof network->reason,
                  "%llu of %llu datagrams were refused within 5 s; check interface and firewall",
                  (unsigned long long)seen->dropped_lately,
-                 (unsigned long long)(seen->dropped_lately + seen->sent_lately));
+                 (unsigned long long)seen->dropped_lately + seen->sent_lately);
     }
 }
 
