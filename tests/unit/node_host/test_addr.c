@@ -1,0 +1,134 @@
+/* test_addr.c - addresses as people write them, and names looked up. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "node/host/host.h"
+
+Test(addr, texts_read_back_as_they_were_written)
+{
+    static const char *const texts[] = {
+        "192.0.2.1:8468", "0.0.0.0:0",  "255.255.255.255:65535", "[2001:db8::1]:8468",
+        "[::]:1",         "[::1]:8468", "[fe80::1:2]:443",
+    };
+    for (size_t i = 0; i < array_len(texts); i++) {
+        struct port_addr addr;
+        char text[HOST_ADDR_TEXT_SIZE];
+        cr_assert(host_addr_parse(texts[i], &addr), "%s", texts[i]);
+        host_addr_format(&addr, text);
+        cr_assert_str_eq(text, texts[i]);
+    }
+}
+
+Test(addr, the_longest_fits)
+{
+    struct port_addr addr;
+    char text[HOST_ADDR_TEXT_SIZE];
+    memset(&addr, 0xab, sizeof addr);
+    host_addr_format(&addr, text);
+    cr_assert_str_eq(text, "[abab:abab:abab:abab:abab:abab:abab:abab]:43947");
+}
+
+Test(addr, a_mapped_address_is_ipv4)
+{
+    struct port_addr mapped;
+    struct port_addr plain;
+    cr_assert(host_addr_parse("[::ffff:192.0.2.1]:5", &mapped));
+    cr_assert(host_addr_parse("192.0.2.1:5", &plain));
+    cr_assert_eq(memcmp(&mapped, &plain, sizeof plain), 0);
+}
+
+Test(addr, what_is_none_is_refused_and_changes_nothing)
+{
+    static const char *const texts[] = {
+        "",
+        ":",
+        "1.2.3.4",
+        "1.2.3.4:",
+        "1.2.3.4:65536",
+        "1.2.3:4",
+        "1.2.3.4:+5",
+        "1.2.3.4: 5",
+        "1.2.3.4:5x",
+        "::1:80",
+        "[::1]",
+        "[::1",
+        "[::1]80",
+        "[::1]:",
+        "[1.2.3.4]:80",
+        "[::1%lo]:8",
+        "node:80",
+        "[]:80",
+        "1.2.3.4:999999999999999999999",
+        "[0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:1]:80",
+    };
+    for (size_t i = 0; i < array_len(texts); i++) {
+        struct port_addr addr;
+        memset(&addr, 7, sizeof addr);
+        cr_assert_not(host_addr_parse(texts[i], &addr), "%s", texts[i]);
+        cr_assert_eq(addr.ip[0], 7);
+        cr_assert_eq(addr.port[0], 7);
+    }
+}
+
+/* --- names ----------------------------------------------------------------------------------- */
+
+struct answer {
+    bool is_there;
+    int status;
+    size_t count;
+    struct port_addr first;
+};
+
+static void on_resolved(void *arg, int status, const struct port_addr *addrs, size_t count)
+{
+    struct answer *answer = arg;
+    cr_assert_not(answer->is_there);
+    *answer = (struct answer){.is_there = true, .status = status, .count = count};
+    if (count > 0) {
+        answer->first = addrs[0];
+    }
+}
+
+static struct answer ask(const char *name)
+{
+    char reason[HOST_REASON_SIZE];
+    struct host_loop *loop;
+    cr_assert_eq(host_loop_open(&loop, reason), ERR_OK, "%s", reason);
+    struct answer answer = {0};
+    host_resolve_name(loop, name, 77, on_resolved, &answer);
+    cr_assert_not(answer.is_there, "answered from inside the call");
+    while (!answer.is_there) {
+        uv_run(host_loop_uv(loop), UV_RUN_ONCE);
+    }
+    host_loop_close(loop);
+    return answer;
+}
+
+static void expect(const char *name, const char *text)
+{
+    char found[HOST_ADDR_TEXT_SIZE];
+    struct answer answer = ask(name);
+    cr_assert_eq(answer.status, ERR_OK, "%s", name);
+    host_addr_format(&answer.first, found);
+    cr_assert_str_eq(found, text);
+}
+
+Test(addr, numeric_addresses_resolve_to_themselves, .timeout = 60)
+{
+    expect("192.0.2.1", "192.0.2.1:77");
+    expect("192.0.2.1:9", "192.0.2.1:9");
+    expect("2001:db8::1", "[2001:db8::1]:77");
+    expect("[2001:db8::1]", "[2001:db8::1]:77");
+    expect("[2001:db8::1]:9", "[2001:db8::1]:9");
+}
+
+Test(addr, what_is_no_name_says_so_later, .timeout = 60)
+{
+    static const char *const names[] = {"",          ":80",   "[::1",    "[::1]x",
+                                        "host:port", "host:", "\xff\xfe"};
+    for (size_t i = 0; i < array_len(names); i++) {
+        struct answer answer = ask(names[i]);
+        cr_assert_eq(answer.status, ERR_INVALID, "%s", names[i]);
+        cr_assert_eq(answer.count, 0u);
+    }
+}
