@@ -114,6 +114,7 @@ struct shot {
     int path;
     size_t len;
     uint8_t fill;
+    struct port_send_flags flags;
     int status;
 };
 
@@ -122,9 +123,17 @@ static void shoot(struct probe *p, void *arg)
     struct shot *shot = arg;
     uint8_t bytes[PORT_DATAGRAM_MAX + 1];
     memset(bytes, shot->fill, sizeof bytes);
-    shot->status = p->port->ops->send(p->port, shot->path, &shot->to, slice_of(bytes, shot->len),
-                                      (struct port_send_flags){0});
+    shot->status =
+        p->port->ops->send(p->port, shot->path, &shot->to, slice_of(bytes, shot->len), shot->flags);
     memset(bytes, 0, sizeof bytes); /* Copied before return, or the receiver sees zeros. */
+}
+
+static void shoot_many(struct probe *p, void *arg)
+{
+    for (unsigned i = 0; i < PROBE_DATAGRAMS_MAX; i++) {
+        shoot(p, arg);
+        cr_assert_eq(((struct shot *)arg)->status, ERR_OK);
+    }
 }
 
 static bool has_received(void *arg)
@@ -160,6 +169,29 @@ Test(port, boundaries_of_datagrams_are_kept)
         seen |= 1u << got->len;
     }
     cr_assert_eq(seen, 0x7fe);
+}
+
+Test(port, flags_do_not_stand_in_the_way_of_a_datagram)
+{
+    static const struct port_send_flags flags[] = {
+        {.ttl = 64}, {.ecn = 2}, {.dont_fragment = true}, {.ttl = 9, .ecn = 1, .dont_fragment = 1}};
+    for (unsigned i = 0; i < array_len(flags); i++) {
+        struct shot shot = {.to = probe(1)->port->local, .len = 20, .flags = flags[i]};
+        port_host_enter(hosts, 0, shoot, &shot);
+        cr_assert_eq(shot.status, ERR_OK);
+        cr_assert(port_host_run(hosts, has_received, &(unsigned){i + 1}, LIMIT));
+    }
+}
+
+Test(port, a_burst_in_one_entry_arrives_in_full)
+{
+    struct shot shot = {.to = probe(1)->port->local, .len = 1000, .fill = 3};
+    port_host_enter(hosts, 0, shoot_many, &shot);
+    cr_assert(port_host_run(hosts, has_received, &(unsigned){PROBE_DATAGRAMS_MAX}, LIMIT));
+    for (unsigned i = 0; i < PROBE_DATAGRAMS_MAX; i++) {
+        cr_assert_eq(probe(1)->datagrams[i].len, 1000);
+        cr_assert_eq(probe(1)->datagrams[i].bytes[999], 3);
+    }
 }
 
 Test(port, too_long_a_datagram_is_refused)
@@ -232,6 +264,28 @@ Test(port, an_extra_path_has_its_own_address_and_ends_when_closed)
     port_host_enter(hosts, 0, close_path, &path);
     port_host_pass(hosts, 200 * MS);
     cr_assert_eq(probe(0)->datagram_count, 1, "a closed path still receives");
+}
+
+static void open_carriers(struct probe *p, void *arg)
+{
+    /* A host without a carrier says so and opens nothing. */
+    static const enum port_carrier carriers[] = {PORT_TCP, PORT_MASKED, PORT_NEIGHBOURS};
+    (void)arg;
+    for (size_t i = 0; i < array_len(carriers); i++) {
+        int path = p->port->ops->path_open(p->port, carriers[i], NULL, &p->port->local);
+        cr_assert(path > 0 || path == ERR_UNSUPPORTED);
+        if (path > 0) {
+            p->port->ops->path_close(p->port, path);
+        }
+    }
+}
+
+Test(port, a_carrier_is_there_or_said_to_be_unsupported)
+{
+    port_host_enter(hosts, 0, open_carriers, NULL);
+    struct shot shot = {.to = probe(1)->port->local, .len = 10, .path = 1};
+    port_host_enter(hosts, 0, shoot, &shot);
+    cr_assert_eq(shot.status, ERR_INVALID);
 }
 
 /* --- entropy, names, events --------------------------------------------------------------------
@@ -396,4 +450,41 @@ Test(port, equal_records_are_held_once_in_a_process)
     cr_assert_eq(completions, 1);
     port_host_enter(hosts, 1, intern, &(uint8_t){2});
     cr_assert_eq(completions, 2);
+}
+
+static void key_of(uint8_t key[PORT_INTERN_KEY], unsigned number)
+{
+    memset(key, 0, PORT_INTERN_KEY);
+    memcpy(key, &number, sizeof number);
+}
+
+/* Many held at a time, released in another order than they came. */
+static void come_and_go(struct probe *p, void *arg)
+{
+    enum { HELD = 500, STEP = 7 }; /* STEP is prime to HELD: it visits all. */
+    (void)arg;
+    uint8_t key[PORT_INTERN_KEY];
+    uint32_t handles[HELD];
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < HELD; i++) {
+            key_of(key, i);
+            handles[i] = p->port->ops->intern_get(p->port, key, complete);
+        }
+        for (unsigned i = 0, at = 0; i < HELD; i++, at = (at + STEP) % HELD) {
+            key_of(key, at);
+            const uint8_t *record =
+                p->port->intern->records + (size_t)handles[at] * PORT_INTERN_RECORD;
+            cr_assert_eq(memcmp(record, key, sizeof key), 0);
+            cr_assert_eq(record[PORT_INTERN_KEY], 99);
+            cr_assert_eq(record[PORT_INTERN_RECORD - 1], 0);
+            cr_assert_eq(handles[at], p->port->ops->intern_get(p->port, key, complete));
+            p->port->ops->intern_release(p->port, handles[at]);
+            p->port->ops->intern_release(p->port, handles[at]);
+        }
+    }
+}
+
+Test(port, records_are_whole_however_they_come_and_go)
+{
+    port_host_enter(hosts, 0, come_and_go, NULL);
 }
