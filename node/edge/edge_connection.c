@@ -103,7 +103,7 @@ static void make_room(struct edge *edge, const struct in6_addr *ip)
             oldest_of_ip = at;
         }
     }
-    if (idle_of_ip > EDGE_IDLE_PER_IP_MAX) {
+    if (idle_of_ip > EDGE_IDLE_PER_IP_MAX && !edge->face.gate.is_local) {
         cut(oldest_of_ip);
     } else if (idle > EDGE_IDLE_MAX) {
         cut(oldest);

@@ -20,8 +20,8 @@
 enum {
     /* Connections that wait for their client: reading a request, sending an answer, kept alive.
      * The oldest makes room, so a thousand half-open ones keep nobody out: an honest request is
-     * read at once or soon. */
-    EDGE_IDLE_MAX = 64,
+     * read long before so many have come after it. On loopback all have one address. */
+    EDGE_IDLE_MAX = 128,
     EDGE_IDLE_PER_IP_MAX = 32,
     /* Cut connections are gone only when libmicrohttpd has looked at them. */
     EDGE_CONNECTIONS_MAX = EDGE_IDLE_MAX + FACE_WAITS_MAX + FACE_STREAMS_MAX + 64,
