@@ -1,0 +1,87 @@
+#!/bin/bash
+# crash.sh - a node is killed again and again at random moments while it is being written to: nothing
+# it has acknowledged is lost, and it always finds its database readable.
+#
+# 40 times; at night 200.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/support/tap.sh
+. tests/support/tap.sh
+LIVE_NET=127.28
+# shellcheck source=tests/live/live.sh
+. tests/live/live.sh
+
+crashes=40
+if [ "${MESHTWIN_NIGHTLY:-0}" = 1 ]; then
+    crashes=200
+fi
+helpers=3
+acknowledged=$live_folder/acknowledged
+first=$(live_addr 1):$live_port
+RANDOM=${CRASH_SEED:-$$}
+echo "# seed CRASH_SEED=${CRASH_SEED:-$$}"
+
+start_mesh()
+{
+    local number
+    for ((number = 1; number <= helpers; number++)); do
+        start_node "helper$number" "$number" -b "$first"
+    done
+    for ((number = 1; number <= helpers; number++)); do
+        started "helper$number" || return 1
+        wait_for has_peers "helper$number" $((helpers - 1)) || return 1
+    done
+}
+
+# One life: back into the mesh, written to, killed after a random time.
+live_and_die()
+{
+    local number=$1 writer
+    start_node victim 9 -b "$first"
+    started victim && wait_for has_peers victim "$helpers" || return 1
+    tests/live/writer.pl "$live_folder/victim/control" "life$number-$$" >>"$acknowledged" &
+    writer=$!
+    sleep "0.$(printf '%03d' $((RANDOM % 500)))"
+    stop_node victim KILL
+    wait "$writer"
+}
+
+all_lives()
+{
+    local number
+    for ((number = 1; number <= crashes; number++)); do
+        if ! live_and_die "$number"; then
+            echo "life $number could not begin"
+            return 1
+        fi
+    done
+}
+
+# What the victim holds itself: nobody else is there to ask.
+lost()
+{
+    local key value
+    while read -r key value; do
+        if [ "$(ctl victim get "$key" 2>&1)" != "$value" ]; then
+            echo "$key $value"
+        fi
+    done
+}
+
+start_mesh || tap_not_ok 'the helpers find each other'
+tap_check "a node comes back after each of $crashes kills" all_lives
+count=$(wc -l <"$acknowledged")
+echo "# $count records were acknowledged"
+tap_check 'records were acknowledged' test "$count" -ge "$crashes"
+tap_same 'no database was given up' 0 "$(grep -cE 'moved aside|damaged|corrupt|malformed' \
+    "$live_folder/victim.log")"
+tap_same 'no database lies aside' 'identity.key ledger.db' \
+    "$(cd "$live_folder/victim" && echo identity.key ledger.db*[!lm])"
+start_node victim 9 -b "$first"
+started victim && wait_for has_peers victim "$helpers"
+tap_same 'every record is in the mesh' none "$(shuf -n 400 "$acknowledged" | lost | head -n 5 |
+    grep . || echo none)"
+stop_node victim
+tap_same 'its database is whole' ok \
+    "$(sqlite3 "$live_folder/victim/ledger.db" 'PRAGMA integrity_check')"
+tap_end
