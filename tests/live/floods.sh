@@ -11,7 +11,7 @@ LIVE_NET=127.28
 # shellcheck source=tests/live/live.sh
 . tests/live/live.sh
 
-flood=build/release/tests/flood
+flood=build/test/tests/flood
 seconds=6
 if [ "${MESHTWIN_NIGHTLY:-0}" = 1 ]; then
     seconds=30
