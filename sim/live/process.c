@@ -157,34 +157,35 @@ static bool write_key(const struct process *process, const char *path)
 static void run_node(const struct process *process)
 {
     char key[PROCESS_PATH_MAX], database[PROCESS_PATH_MAX], control[PROCESS_PATH_MAX];
-    char log[PROCESS_PATH_MAX], port[8], home[PROCESS_PATH_MAX + 8];
+    char token[PROCESS_PATH_MAX], log[PROCESS_PATH_MAX], port[8], home[PROCESS_PATH_MAX + 8];
     process_path(process, "key", key);
     process_path(process, "db", database);
     process_path(process, "sock", control);
+    process_path(process, "token", token);
     process_path(process, "log", log);
     snprintf(port, sizeof port, "%d", LIVE_PORT);
     /* Nobody's own settings: neither environment nor files. */
     snprintf(home, sizeof home, "HOME=%s", process->stage->folder);
     char *environment[] = {home, NULL};
     char *bootstrap = bootstrap_text(process->node);
-    const char *words[ARGUMENTS_MAX] = {
-        process->stage->program,
-        "--host",
-        process->node->host,
-        "--port",
-        port,
-        "--identity",
-        key,
-        "--db",
-        database,
-        "--control",
-        control,
-        "--http",
-        "off",
-        "--no-shell",
-        "--log-level",
-        "warn",
-    };
+    const char *words[ARGUMENTS_MAX] = {process->stage->program,
+                                        "--no-shell",
+                                        "--log-level",
+                                        "warn",
+                                        "--http",
+                                        "off",
+                                        "--http-token",
+                                        token,
+                                        "--host",
+                                        process->node->host,
+                                        "--port",
+                                        port,
+                                        "--identity",
+                                        key,
+                                        "--db",
+                                        database,
+                                        "--control",
+                                        control};
     size_t count = 0;
     while (words[count] != NULL) {
         count++;
