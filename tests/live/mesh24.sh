@@ -119,9 +119,9 @@ unreadable()
 kill_a_third()
 {
     local number
-    stop_node n1 KILL # Whom all of them joined through: it stays away.
+    stop_node n1 KILL 2>/dev/null # Whom all of them joined through: it stays away.
     for ((number = 2; number < 2 + killed; number++)); do
-        stop_node "n$number" KILL
+        stop_node "n$number" KILL 2>/dev/null
     done
     for ((number = 2; number < 2 + killed; number++)); do
         start_node "n$number" "$number" -b "$first"

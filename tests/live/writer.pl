@@ -1,35 +1,34 @@
 #!/usr/bin/perl
-# writer.pl - writes values through a node's control socket until the node is gone, and prints the
-# key and value of each that was acknowledged.
+# writer.pl - publishes rising numbers through a node's control socket until the node is gone, and
+# prints the key and number of each that was acknowledged.
 #
-# usage: writer.pl SOCKET PREFIX     several puts are under way all the time
+# usage: writer.pl SOCKET FIRST     one publication of each salt is under way all the time
 use strict;
 use warnings;
 use IO::Socket::UNIX;
 
-my ($path, $prefix) = @ARGV;
-my $under_way_max = 8;
+my ($path, $number) = @ARGV;
+my $salts = 8;
+my %published;
 $| = 1;
 $SIG{PIPE} = 'IGNORE';
 
-my $socket = IO::Socket::UNIX->new(Peer => $path) or exit 1;
-my ($number, $under_way) = (0, 0);
+my $socket = IO::Socket::UNIX->new(Peer => $path) or exit 0;
 
-sub put
+sub publish
 {
-    $number++;
-    $under_way++;
-    print {$socket} qq({"id": $number, "verb": "put", "words": ["$prefix-$number"]}\n)
-        or exit 0;
+    my ($salt) = @_;
+    $published{$salt} = ++$number;
+    print {$socket} qq({"id": $salt, "verb": "publish", )
+        . qq("words": ["--salt", "$salt", "$number"]}\n) or exit 0;
     $socket->flush;
 }
 
-put() while $under_way < $under_way_max;
+publish($_) for 0 .. $salts - 1;
 while (my $line = <$socket>) {
     last if $line !~ /\n\z/;
-    my ($id) = $line =~ /"id":\s*(\d+)/;
+    my ($salt) = $line =~ /"id":\s*(\d+)/;
     my ($key) = $line =~ /"key":\s*"([0-9a-f]{40})"/;
-    print "$key $prefix-$id\n" if $line =~ /"ok":\s*true/ && defined $key;
-    $under_way--;
-    put();
+    print "$key $published{$salt}\n" if $line =~ /"ok":\s*true/ && defined $key;
+    publish($salt);
 }
