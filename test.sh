@@ -53,7 +53,7 @@ if [ "$mode" = nightly ]; then
 fi
 
 logs=build/logs
-step_limit_seconds=3600 # a hang is a failure; nothing honest comes near
+step_limit_seconds=5400 # a hang is a failure; the longest honest step idles for an hour
 passed=0
 failed=0
 skipped=0
@@ -238,6 +238,13 @@ if [ "$mode" != fast ]; then
     if exists 'tests/fuzz/fuzz_*.c'; then
         step fuzz tests/fuzz/run.sh
     fi
+fi
+# Real processes in real time: nothing else may take the processor from them.
+if [ "$mode" != fast ] && exists 'node/meshnode/*.c'; then
+    step_alone simlive tests/live/simlive.sh
+    step_alone mesh24 tests/live/mesh24.sh
+    step_alone crash tests/live/crash.sh
+    step_alone floods tests/live/floods.sh
 fi
 drain
 finish

@@ -1,6 +1,6 @@
 #!/bin/bash
-# crash.sh - a node is killed again and again at random moments while it is being written to: nothing
-# it has acknowledged is lost, and it always finds its database readable.
+# crash.sh - a node is killed again and again at random moments while it is being written to:
+# nothing it has acknowledged is lost, and it always finds its database readable.
 #
 # 40 times; at night 200.
 set -uo pipefail

@@ -1,5 +1,5 @@
 #!/bin/bash
-# mesh24.sh - 24 processes: what an idle node costs, and what is left when a third of them is killed.
+# mesh24.sh - 24 processes: what an idle node costs, what is left when a third of them is killed.
 #
 # At night the mesh also idles for an hour, and must be as small afterwards.
 set -uo pipefail
