@@ -4,6 +4,7 @@
  *
  *   garbage     datagrams of random bytes, some dressed as ours (RATE a second, default 100000)
  *   handshake   first messages with a valid mac1 and a fresh ephemeral key, from many addresses
+ *   spread      the same from 256 address groups instead of 16: more than a node's table has slots
  *   signature   a peer with a session that sends records with wrong signatures, and too many of
  * them streams     TCP connections that say one byte a second http        HTTP requests that never
  * end
@@ -30,7 +31,8 @@
 #include "node/transport/cookie.h"
 
 enum {
-    SOURCES = 256, /* Addresses that datagrams come from, each in a group of its own. */
+    SOURCES = 256, /* Addresses that datagrams come from, */
+    GROUPS = 16,   /* in so many address groups: a quarter of a node's slots. */
     SLICE_US = 1000,
     STREAMS = 300, /* More than a node takes (HOST_STREAMS_MAX). */
     TRICKLE_US = 1000000,
@@ -65,15 +67,18 @@ int main(int count, char **words)
         flood.rate = count == 5 ? strtoull(words[4], NULL, 10) : flood.rate;
     }
     const char *kind = is_sound ? words[1] : "";
-    if (strcmp(kind, "garbage") == 0 || strcmp(kind, "handshake") == 0) {
-        flood_datagrams(&flood, strcmp(kind, "handshake") == 0);
+    bool is_spread = strcmp(kind, "spread") == 0;
+    flood.groups = is_spread ? SOURCES : GROUPS;
+    if (strcmp(kind, "garbage") == 0 || strcmp(kind, "handshake") == 0 || is_spread) {
+        flood_datagrams(&flood, strcmp(kind, "garbage") != 0);
     } else if (strcmp(kind, "streams") == 0 || strcmp(kind, "http") == 0) {
         flood_streams(&flood, strcmp(kind, "http") == 0);
     } else if (strcmp(kind, "signature") == 0) {
         flood_signatures(&flood);
     } else {
-        fprintf(stderr, "usage: flood garbage|handshake|signature|streams|http 127.x.y.z:PORT "
-                        "SECONDS [RATE]\n");
+        fprintf(stderr,
+                "usage: flood garbage|handshake|spread|signature|streams|http 127.x.y.z:PORT "
+                "SECONDS [RATE]\n");
         return 2;
     }
     return 0;
@@ -97,10 +102,11 @@ static bool target_parse(const char *text, struct sockaddr_in *target)
 }
 
 /* 127.28.(source).2: nobody's node. */
-static void source_open(struct source *source, uint32_t number)
+static void source_open(struct source *source, uint32_t number, uint32_t groups)
 {
-    struct sockaddr_in own = {.sin_family = AF_INET,
-                              .sin_addr.s_addr = htonl(0x7f1c0002u | number << 8)};
+    struct sockaddr_in own = {
+        .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(0x7f1c0002u | (number % groups) << 8 | number / groups << 2)};
     source->socket = socket(AF_INET, SOCK_DGRAM, 0);
     must(source->socket >= 0 && fcntl(source->socket, F_SETFL, O_NONBLOCK) == 0);
     must(bind(source->socket, (const struct sockaddr *)&own, sizeof own) == 0);
@@ -147,7 +153,7 @@ static void flood_datagrams(const struct flood *flood, bool is_handshake)
     uint8_t mac_key[CRYPTO_HASH_LEN];
     cookie_mac_key(&transport, NULL, mac_key);
     for (uint32_t i = 0; i < SOURCES; i++) {
-        source_open(&sources[i], i);
+        source_open(&sources[i], i, flood->groups);
     }
     uint64_t start_us = flood_now_us();
     uint64_t sent = 0, refused = 0;

@@ -12,7 +12,8 @@
 struct flood {
     struct sockaddr_in target;
     uint64_t until_us;
-    uint64_t rate; /* Datagrams per second. */
+    uint64_t rate;   /* Datagrams per second. */
+    uint32_t groups; /* Address groups they come from. */
 };
 
 uint64_t flood_now_us(void);
