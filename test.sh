@@ -225,6 +225,7 @@ if exists 'node/meshnode/*.c'; then
     step daemon tests/live/daemon.sh
     if [ "$mode" != fast ]; then
         step edge tests/live/edge.sh
+        step dist tests/live/dist.sh build/release
     fi
 fi
 step tidy tests/tidy/tidy.pl --release build/release --test build/test

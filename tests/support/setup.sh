@@ -37,6 +37,9 @@ command promtool prometheus'
 setup_needs_optional='command clang-format-14 clang-format-14
 command clang-tidy clang-tidy
 fuzzer clang libclang-rt-dev
+command groff groff-base
+command dpkg-shlibdeps dpkg-dev
+command file file
 command node nodejs
 command npm npm'
 
