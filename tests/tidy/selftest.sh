@@ -52,6 +52,8 @@ EOF
         echo "\"file\": \"$PWD/node/base/good.c\","
         echo "\"file\": \"$PWD/node/dht/both.c\","
     } >build/compile_commands.json
+    printf 'build mesh%s: LINK x.o | libnode.a libnode_base.a || libnode.a\n' twin node \
+        >build/build.ninja
     cd - >/dev/null
 }
 
@@ -119,6 +121,10 @@ spoil globals 'variable bad_one in \.data' node/base/bad.c <<<'int bad_one = 1;'
 spoil globals 'variable calls\S* in \.bss' node/base/bad.c \
     <<<'int bad_count(void) { static int calls; return ++calls; }'
 spoil globals 'variable bad_thread in \.tbss' node/base/bad.c <<<'_Thread_local int bad_thread;'
+spoil library 'meshnode does not link libnode.a' build/build.ninja \
+    <<<$'build meshtwin: LINK x.o | libnode.a\nbuild meshnode: LINK x.o || libnode.a'
+spoil library 'meshtwin links libnode_dht.a' build/build.ninja \
+    <<<$'build meshtwin: LINK x.o | libnode.a libnode_dht.a\nbuild meshnode: L | libnode.a'
 spoil arrows 'node/base may not include from node/dht' node/base/bad.c <<'EOF'
 #include "node/dht/both.c"
 EOF

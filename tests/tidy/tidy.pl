@@ -22,6 +22,7 @@ chdir $root or die "$root: $!\n";
 my @checks = (
     [symbols   => 'libnode.a asks nothing of the operating system', \&check_symbols],
     [globals   => 'libnode.a holds no writable data', \&check_globals],
+    [library   => 'both programs link the one libnode.a', \&check_library],
     [arrows    => 'folders include only what lies below them', \&check_arrows],
     [bytes     => 'only the wire layer turns bytes into numbers', \&check_bytes],
     [calls     => 'no banned call or header', \&check_calls],
@@ -180,6 +181,23 @@ sub check_globals
 {
     return map { "libnode.a holds the variable $_->{name} in $_->{section}" }
         grep { $_->{section} =~ /^(\.t?(data|bss)(?!\.rel\.ro)|\*COM\*)/ } node_symbols();
+}
+
+# What a program links, by the rule that makes it: the archive itself, and no module of it besides.
+# Only what the real suite and the command lines need lies in archives of its own: the same objects.
+sub check_library
+{
+    my $text = text_of("$release/build.ninja");
+    my @complaints;
+    for my $program ('meshtwin', 'meshnode') {
+        my ($inputs) = $text =~ /^build \Q$program\E: (.*?)(?: \|\| .*)?$/m;
+        my @archives = grep { /\blibnode(_\w+)?\.a$/ } split ' ', $inputs // '';
+        push @complaints, "$program does not link libnode.a"
+            if !grep { $_ eq 'libnode.a' } @archives;
+        push @complaints, map { "$program links $_ beside libnode.a" }
+            grep { !/^libnode(_(base|wire|$hosted))?\.a$/ } @archives;
+    }
+    return @complaints;
 }
 
 # --- what may use what -----------------------------------------------------------------------

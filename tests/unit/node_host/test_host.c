@@ -214,6 +214,35 @@ Test(host, a_node_starts_again_on_the_same_host)
     host_close(driver.host);
 }
 
+static uint64_t complete(void *record)
+{
+    (void)record;
+    return 1;
+}
+
+static void recycle(struct node *node, void *arg)
+{
+    (void)arg;
+    struct port *port = node->core.port;
+    uint8_t key[PORT_INTERN_KEY] = {1};
+    uint32_t held = port->ops->intern_get(port, key, complete);
+    key[0] = 2;
+    uint32_t freed = port->ops->intern_get(port, key, complete);
+    port->ops->intern_release(port, freed);
+    key[0] = 3;
+    cr_assert_eq(port->ops->intern_get(port, key, complete), freed, "not used again");
+    key[0] = 1;
+    cr_assert_eq(port->ops->intern_get(port, key, complete), held);
+}
+
+Test(host, a_record_that_nobody_refers_to_makes_room_for_another)
+{
+    struct driver driver;
+    start(&driver, "127.21.1.2", NULL);
+    host_enter(driver.host, recycle, NULL);
+    host_close(driver.host);
+}
+
 /* --- datagrams ------------------------------------------------------------------------------- */
 
 struct shots {
