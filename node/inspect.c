@@ -58,9 +58,18 @@ void node_inspect_buckets(const struct node *node, inspect_bucket_fn visit, void
 
 void node_inspect_known(const struct node *node, inspect_known_fn visit, void *arg)
 {
-    (void)node;
-    (void)visit;
-    (void)arg;
+    const struct dht_known *known = &node->dht.known;
+    for (uint32_t i = 0; i < known->count; i++) {
+        struct inspect_known row = {.contact = contact_at(node->core.port, known->peers[i].peer),
+                                    .seen_s = known->peers[i].seen_s};
+        struct inspect_peer peer;
+        row.is_connected = node_inspect_peer(node, &row.contact->id, &peer);
+        if (row.is_connected) { /* Its own time is brought up to date only now and then. */
+            uint64_t heard_s = node->core.port->wall_us / SECOND - (uint64_t)peer.heard_s;
+            row.seen_s = heard_s > row.seen_s ? heard_s : row.seen_s;
+        }
+        visit(arg, &row);
+    }
 }
 
 void node_inspect_bans(const struct node *node, inspect_ban_fn visit, void *arg)

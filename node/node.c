@@ -59,6 +59,7 @@ void node_config_default(struct node_config *config)
                 .join_spread_us = 600 * SECOND,
                 .republish_us = 3600 * SECOND,
                 .check_us = 300 * SECOND,
+                .known_max = 1024,
                 .records_max = 512,
                 .expiry_s = RECORD_EXPIRY_MAX_S},
         .gossip = {.period_us = 30 * SECOND,

@@ -13,6 +13,7 @@ enum {
     SEED_GUARD_SLOTS = 1024,
     GUARD_SLOTS = 16,
     GUARD_BANS = 16,
+    KNOWN_PEERS = 20,    /* k: enough to come back by. */
     GOSSIP_BACKOFF = 16, /* period_max over period, as in node_config_default. */
 };
 
@@ -100,6 +101,7 @@ static void protocol_set(struct node_config *config, const struct scenario_proto
     config->dht.refresh_us = protocol->refresh_us;
     config->dht.expiry_s =
         expiry_s < RECORD_EXPIRY_MAX_S ? (uint32_t)expiry_s : RECORD_EXPIRY_MAX_S;
+    config->dht.known_max = KNOWN_PEERS;
     config->transport.sessions_max = (uint16_t)protocol->sessions_max;
     config->gossip.period_us = protocol->gossip_period_us;
     config->gossip.period_max_us = protocol->gossip_period_us * GOSSIP_BACKOFF;

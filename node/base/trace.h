@@ -53,6 +53,7 @@ enum trace_kind {
     X(LOOKUPS_REFUSED, "lookups_refused")                                                          \
     X(RECORDS_STORED, "records_stored")                                                            \
     X(RECORDS_EXPIRED, "records_expired")                                                          \
+    X(VALUES_CORRUPT, "values_corrupt")                                                            \
     X(CONTACTS_ADDED, "contacts_added")                                                            \
     X(CONTACTS_DROPPED, "contacts_dropped")                                                        \
     X(CONTACTS_REFUSED, "contacts_refused")                                                        \

@@ -19,6 +19,7 @@ int dht_init(struct dht *dht, struct core *core, const struct dht_config *config
         (struct dht){.core = core, .config = config, .identity = identity, .transport = transport};
     dht_table_init(&dht->table, core, &identity->id, config->k, config->group_bucket_max,
                    config->group_table_max);
+    dht_known_init(&dht->known, core, &identity->id, config->known_max);
     dht_store_init(&dht->store, core, &identity->id, config->records_max);
     int status = dht_lookups_init(dht);
     if (status == ERR_OK) {
@@ -27,7 +28,10 @@ int dht_init(struct dht *dht, struct core *core, const struct dht_config *config
     if (status == ERR_OK) {
         status = dht_publish_init(dht);
     }
-    return status == ERR_OK ? dht_store_load(&dht->store) : status;
+    if (status == ERR_OK) {
+        status = dht_store_load(&dht->store);
+    }
+    return status == ERR_OK ? dht_known_load(&dht->known) : status;
 }
 
 void dht_start(struct dht *dht, const struct port_addr *bootstrap, uint32_t bootstrap_count,
@@ -46,6 +50,7 @@ void dht_stop(struct dht *dht)
     dht_lookups_stop(dht);
     dht_holder_stop(dht);
     dht_table_release(&dht->table);
+    dht_known_release(&dht->known);
 }
 
 void dht_join(struct dht *dht)
@@ -62,7 +67,11 @@ void dht_on_verified(struct dht *dht, uint32_t peer, uint32_t rtt_us)
     if (dht->is_stopping) {
         return;
     }
-    switch (dht_table_verified(&dht->table, peer)) {
+    enum dht_table_news news = dht_table_verified(&dht->table, peer);
+    if (news != DHT_TABLE_KNOWN) {
+        dht_known_meet(&dht->known, peer, news == DHT_TABLE_ADDED || news == DHT_TABLE_MOVED);
+    }
+    switch (news) {
     case DHT_TABLE_ADDED:
         dht_holder_meet(dht, peer);
         break;
@@ -85,6 +94,7 @@ void dht_on_lost(struct dht *dht, uint32_t peer)
 void dht_forget(struct dht *dht, const struct node_id *id)
 {
     dht_table_forget(&dht->table, id);
+    dht_known_forget(&dht->known, id);
 }
 
 bool dht_is_wanted(const struct dht *dht, const struct node_id *id, const struct port_addr *addr)
@@ -162,6 +172,7 @@ void dht_seed_contact(struct dht *dht, uint32_t peer)
 const char *dht_check(const struct dht *dht)
 {
     const char *wrong = dht_table_check(&dht->table);
+    wrong = wrong != NULL ? wrong : dht_known_check(&dht->known);
     if (wrong == NULL) {
         wrong = dht_lookups_check(dht);
     }

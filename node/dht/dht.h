@@ -18,6 +18,7 @@
 #define NODE_DHT_DHT_H
 
 #include "node/dht/holder.h"
+#include "node/dht/known.h"
 #include "node/dht/lookup.h"
 #include "node/dht/publish.h"
 #include "node/dht/store.h"
@@ -38,6 +39,7 @@ struct dht_config {
     uint64_t join_spread_us; /* The refreshes of a join beyond the first three, spread over this. */
     uint64_t republish_us;   /* Holders' republish; the paper: 1 hour. */
     uint64_t check_us;    /* A contact silent for longer is pinged when its bucket is looked at. */
+    uint16_t known_max;   /* Peers remembered over restarts; at most DHT_KNOWN_MAX. */
     uint32_t records_max; /* Held for others; when full the farthest key makes room. */
     uint32_t expiry_s;    /* Of what this node publishes. */
 };
@@ -49,6 +51,7 @@ struct dht {
     struct transport *transport;
     bool is_stopping;
     struct dht_table table;
+    struct dht_known known;
     struct dht_lookups lookups;
     struct dht_store store;
     struct dht_holder holder;
@@ -65,7 +68,7 @@ int dht_init(struct dht *dht, struct core *core, const struct dht_config *config
  * over join_spread_us. With nobody to join through the node is the first of its network: ERR_OK. */
 void dht_start(struct dht *dht, const struct port_addr *bootstrap, uint32_t bootstrap_count,
                join_fn done, void *owner);
-/* Remembers a few good contacts on disk; ends lookups and puts with ERR_STOPPED. */
+/* Remembers whom it knew on disk; ends lookups and puts with ERR_STOPPED. */
 void dht_stop(struct dht *dht);
 
 /* A peer has been met on purpose: looks for our neighbours through it, unless a join that has found
@@ -95,7 +98,7 @@ void dht_on_durable(struct dht *dht, uint64_t ticket, int status);
 
 void dht_on_verified(struct dht *dht, uint32_t peer, uint32_t rtt_us);
 void dht_on_lost(struct dht *dht, uint32_t peer);
-/* The peer is to be in no table any more, until it is verified again. */
+/* The peer is to be neither in the table nor remembered, until it is verified again. */
 void dht_forget(struct dht *dht, const struct node_id *id);
 bool dht_is_wanted(const struct dht *dht, const struct node_id *id, const struct port_addr *addr);
 

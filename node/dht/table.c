@@ -246,30 +246,6 @@ uint32_t dht_table_all(const struct dht_table *table, uint32_t *peers, uint32_t 
     return got;
 }
 
-uint32_t dht_table_freshest(const struct dht_table *table, uint32_t *peers, uint32_t max)
-{
-    must(max <= DHT_K_MAX);
-    uint16_t ages[DHT_K_MAX];
-    uint32_t got = 0;
-    for (uint32_t i = 0; i < DHT_BUCKETS; i++) {
-        const struct dht_bucket *bucket = table->buckets[i];
-        for (uint32_t j = 0; bucket != NULL && j < bucket->count; j++) {
-            uint16_t age = (uint16_t)(coarse_now(table) - bucket->heard[j]);
-            if (got == max && (max == 0 || age >= ages[max - 1])) {
-                continue;
-            }
-            uint32_t place = got < max ? got++ : max - 1;
-            for (; place > 0 && ages[place - 1] > age; place--) {
-                ages[place] = ages[place - 1];
-                peers[place] = peers[place - 1];
-            }
-            ages[place] = age;
-            peers[place] = bucket->peers[j];
-        }
-    }
-    return got;
-}
-
 uint32_t dht_table_silent(struct dht_table *table, uint32_t bucket, uint64_t silent_us)
 {
     must(bucket < DHT_BUCKETS);

@@ -109,8 +109,6 @@ uint32_t dht_table_nearest(const struct dht_table *table, const struct node_id *
 
 /* All contacts, bucket by bucket. Returns how many were written. */
 uint32_t dht_table_all(const struct dht_table *table, uint32_t *peers, uint32_t max);
-/* Those heard of last, newest first. */
-uint32_t dht_table_freshest(const struct dht_table *table, uint32_t *peers, uint32_t max);
 
 /* The contact of the bucket silent for longest, if that is longer than silent_us; else
  * PORT_INTERN_NONE. */

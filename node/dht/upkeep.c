@@ -15,11 +15,9 @@ enum {
     LOOKUP_RETRY_US = 100000, /* When all lookups are taken. */
 };
 
-static const uint8_t remembered_key[] = "dht.contacts";
-
 static void on_join(struct timer *timer);
 static void try_join(struct dht *dht);
-static uint32_t call_remembered(struct dht *dht);
+static uint32_t call_known(struct dht *dht);
 static uint32_t call_bootstrap(struct dht *dht);
 static void on_join_call(void *owner, const struct call_result *result);
 static void begin_with_answer(struct dht *dht);
@@ -106,7 +104,7 @@ static void on_join(struct timer *timer)
 
 static void try_join(struct dht *dht)
 {
-    uint32_t known = call_remembered(dht);
+    uint32_t known = call_known(dht);
     known += call_bootstrap(dht);
     if (known == 0) {
         on_joined(dht, JOIN_DONE); /* The first of its network. */
@@ -115,38 +113,26 @@ static void try_join(struct dht *dht)
     }
 }
 
-/* Calls contacts of the last run. Returns how many there were to call. */
-static uint32_t call_remembered(struct dht *dht)
+/* Calls those seen last, in each try another few. Returns how many there are to call. */
+static uint32_t call_known(struct dht *dht)
 {
-    struct port *port = dht->core->port;
-    struct slice key = slice_of(remembered_key, sizeof remembered_key - 1);
-    uint8_t value[MESSAGE_MAX];
-    size_t len = 0;
-    struct message message;
-    if (port->ops->store_get(port, key, value, sizeof value, &len) != ERR_OK ||
-        !message_decode(port, slice_of(value, len), &message)) {
-        return 0;
+    struct dht_known *known = &dht->known;
+    struct message request = {
+        .kind = MESSAGE_FIND_NODE,
+        .find_node = {.target = dht->identity->id, .count = dht->config->k},
+    };
+    struct call_options options = {.done = on_join_call, .owner = dht};
+    if (dht->upkeep.tries == 0) {
+        dht_known_sort(known);
     }
-    uint32_t known = 0;
-    if (message.kind == MESSAGE_NODES) {
-        const struct message_contacts *contacts = &message.nodes.contacts;
-        struct message request = {
-            .kind = MESSAGE_FIND_NODE,
-            .find_node = {.target = dht->identity->id, .count = dht->config->k},
-        };
-        struct call_options options = {.done = on_join_call, .owner = dht};
-        /* Another few of them in each try. */
-        uint32_t first = dht->upkeep.tries * UPKEEP_TRIED_MAX;
-        known = contacts->count;
-        for (uint32_t i = 0; i < known && i < UPKEEP_TRIED_MAX; i++) {
-            uint32_t peer = contacts->handles[(first + i) % known];
-            dht->upkeep.calls =
-                (uint8_t)(dht->upkeep.calls +
-                          (transport_call(dht->transport, peer, &request, &options) >= 0));
-        }
+    uint32_t first = dht->upkeep.tries * UPKEEP_TRIED_MAX;
+    for (uint32_t i = 0; i < known->count && i < UPKEEP_TRIED_MAX; i++) {
+        uint32_t peer = known->peers[(first + i) % known->count].peer;
+        dht->upkeep.calls =
+            (uint8_t)(dht->upkeep.calls +
+                      (transport_call(dht->transport, peer, &request, &options) >= 0));
     }
-    message_release(port, &message);
-    return known;
+    return known->count;
 }
 
 static uint32_t call_bootstrap(struct dht *dht)
@@ -400,25 +386,8 @@ static void on_pinged(void *owner, const struct call_result *result)
     dht->upkeep.is_checking &= result->outcome == CALL_SLOW;
 }
 
-/* --- memory -------------------------------------------------------------------------------- */
-
 static void remember(struct dht *dht)
 {
-    struct dht_upkeep *upkeep = &dht->upkeep;
-    struct port *port = dht->core->port;
-    struct message message = {.kind = MESSAGE_NODES};
-    struct message_contacts *contacts = &message.nodes.contacts;
-    uint8_t value[MESSAGE_MAX];
-    uint64_t ticket;
-    contacts->count = dht_table_freshest(&dht->table, contacts->handles, UPKEEP_REMEMBERED_MAX);
-    upkeep->remembered = dht->table.count;
-    if (contacts->count == 0) {
-        return; /* Whom the last run remembered is better than nobody. */
-    }
-    int len = message_encode(port, &message, value, sizeof value);
-    must(len > 0);
-    struct slice key = slice_of(remembered_key, sizeof remembered_key - 1);
-    if (port->ops->store_put(port, key, slice_of(value, (size_t)len)) == ERR_OK) {
-        (void)core_commit(dht->core, &ticket);
-    }
+    dht->upkeep.remembered = dht->table.count;
+    dht_known_save(&dht->known, &dht->table);
 }

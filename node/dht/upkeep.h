@@ -1,6 +1,6 @@
 /* upkeep.h - joining, and keeping the table true while nobody asks for anything.
  *
- *      start -> remembered contacts, bootstrap addresses -> FIND_NODE(self) -> self lookup
+ *      start -> known peers, bootstrap addresses -> FIND_NODE(self) -> self lookup
  *            -> the three farthest buckets at once -> the others, spread over join_spread_us
  *      refresh timer -> a random id of the next bucket, or our own -> node lookup
  *      check timer   -> one that has failed once, or the most silent of the next bucket -> ping
@@ -14,9 +14,8 @@
 #include "node/dht/lookup.h"
 
 enum {
-    UPKEEP_REMEMBERED_MAX = DHT_K_MAX, /* Contacts kept on disk. */
-    UPKEEP_TRIED_MAX = 8,              /* Of each kind, in one try to join. */
-    UPKEEP_FAR_BUCKETS = 3,            /* Refreshed at once by a join. */
+    UPKEEP_TRIED_MAX = 8,   /* Of each kind, in one try to join. */
+    UPKEEP_FAR_BUCKETS = 3, /* Refreshed at once by a join. */
 };
 
 /* Called with ERR_UNREACHABLE at most once, when the first try reached nobody, and with ERR_OK

@@ -75,6 +75,7 @@ struct dht_config net_config(void)
                                .join_spread_us = 120 * SECOND,
                                .republish_us = 3600 * SECOND,
                                .check_us = 300 * SECOND,
+                               .known_max = 20,
                                .records_max = 512,
                                .expiry_s = RECORD_EXPIRY_MAX_S};
 }

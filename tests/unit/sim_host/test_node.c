@@ -324,6 +324,47 @@ Test(node, bans_who_floods_it_and_tells_its_driver)
     }
 }
 
+struct known_rows {
+    uint32_t count;
+    uint32_t connected;
+    uint64_t seen_min_s;
+};
+
+static void on_known(void *arg, const struct inspect_known *known)
+{
+    struct known_rows *rows = arg;
+    rows->count++;
+    rows->connected += known->is_connected;
+    rows->seen_min_s = known->seen_s < rows->seen_min_s ? known->seen_s : rows->seen_min_s;
+}
+
+static struct known_rows known_rows(uint32_t index)
+{
+    struct known_rows rows = {.seen_min_s = UINT64_MAX};
+    node_inspect_known(world_host(world, index)->node, on_known, &rows);
+    return rows;
+}
+
+/* Whom it was introduced by is dead, and nobody is named to it any more. */
+Test(node, comes_back_by_whom_it_knew)
+{
+    start_all(&config);
+    run(30);
+    struct known_rows rows = known_rows(2);
+    cr_assert_eq(rows.count, NODES - 1);
+    cr_assert_eq(rows.connected, NODES - 1);
+    cr_assert_geq(rows.seen_min_s, 1000000);
+    host_kill(world_host(world, 0));
+    host_kill(world_host(world, 2));
+    run(10);
+    start(2);
+    rows = known_rows(2);
+    cr_assert_geq(rows.count, (NODES - 1) / 2, "as of the last time its table had doubled");
+    cr_assert_eq(rows.connected, 0);
+    run(30);
+    cr_assert_geq(contacts_of(2), NODES - 2);
+}
+
 struct rows {
     uint32_t count;
     uint32_t sessions;
