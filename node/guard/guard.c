@@ -35,7 +35,8 @@ static struct limits limits_for(const struct guard *guard, const struct node_id 
 static uint8_t *set_of(void *table, size_t slot_bytes, uint32_t max, uint64_t hash);
 static uint32_t tag_of(uint64_t hash);
 static struct guard_slot *slot_of(void *table, size_t slot_bytes, uint32_t max, uint64_t hash);
-static struct guard_slot *group_of(struct guard *guard, uint64_t group);
+static struct guard_slot *group_of(struct guard *guard, enum guard_standing standing,
+                                   uint64_t group);
 static struct guard_peer *peer_of(struct guard *guard, const struct node_id *id, bool is_early);
 static uint64_t peer_hash(const struct guard *guard, const struct node_id *id, bool is_early);
 static void peer_drain(const struct guard *guard, struct guard_peer *peer,
@@ -62,13 +63,14 @@ int guard_init(struct guard *guard, struct core *core, const struct guard_config
     return is_sound ? ERR_OK : ERR_INVALID;
 }
 
-bool guard_admit(struct guard *guard, const struct port_addr *addr, enum guard_cost cost)
+bool guard_admit(struct guard *guard, const struct port_addr *addr, enum guard_standing standing,
+                 enum guard_cost cost)
 {
     const struct guard_config *config = guard->config;
     if (config->group_rate == 0) {
         return true;
     }
-    struct guard_slot *group = group_of(guard, contact_addr_group(addr));
+    struct guard_slot *group = group_of(guard, standing, contact_addr_group(addr));
     if (group == NULL) {
         count(&guard->core->counters, COUNT_THROTTLED);
         return false;
@@ -90,10 +92,11 @@ bool guard_admit(struct guard *guard, const struct port_addr *addr, enum guard_c
 
 void guard_expect(const struct guard *guard, const struct port_addr *addr)
 {
-    if (guard->groups != NULL) {
+    struct guard_slot *groups = guard->groups[GUARD_PROVED]; /* Most datagrams. */
+    if (groups != NULL) {
         uint64_t hash = rng_mix(contact_addr_group(addr) ^ guard->salt);
-        prefetch(set_of(guard->groups, sizeof *guard->groups, guard->config->groups_max, hash),
-                 GUARD_WAYS * sizeof *guard->groups);
+        prefetch(set_of(groups, sizeof *groups, guard->config->groups_max, hash),
+                 GUARD_WAYS * sizeof *groups);
     }
     if (guard->peers != NULL) {
         /* Who it is comes out too late for a hint; the table is small enough to fetch whole. */
@@ -263,17 +266,19 @@ static struct guard_slot *slot_of(void *table, size_t slot_bytes, uint32_t max, 
 }
 
 /* The group's slot, with the debt that lies there; NULL without memory. */
-static struct guard_slot *group_of(struct guard *guard, uint64_t group)
+static struct guard_slot *group_of(struct guard *guard, enum guard_standing standing,
+                                   uint64_t group)
 {
     uint32_t max = guard->config->groups_max;
-    if (guard->groups == NULL) {
-        guard->groups = arena_alloc(&guard->core->arena, ARENA_GUARD, max * sizeof *guard->groups);
-        if (guard->groups == NULL) {
+    struct guard_slot **groups = &guard->groups[standing];
+    if (*groups == NULL) {
+        *groups = arena_alloc(&guard->core->arena, ARENA_GUARD, max * sizeof **groups);
+        if (*groups == NULL) {
             return NULL;
         }
     }
     uint64_t hash = rng_mix(group ^ guard->salt);
-    struct guard_slot *slot = slot_of(guard->groups, sizeof *guard->groups, max, hash);
+    struct guard_slot *slot = slot_of(*groups, sizeof **groups, max, hash);
     slot->tag = tag_of(hash);
     return slot;
 }

@@ -1,6 +1,6 @@
 /* guard.h - how much work others may cause, and who has gone too far.
  *
- *      datagram  -> guard_admit(addr, cost)   -> transport goes on, or drops in silence
+ *      datagram  -> guard_admit(addr, ...)    -> transport goes on, or drops it
  *      handshake -> guard_admit_handshake()   -> answered, or only against a cookie
  *      key       -> guard_is_banned(id)       -> goes on, or silence
  *      request   -> guard_admit_peer(id)      -> dispatched, or dropped in silence
@@ -84,6 +84,14 @@ struct guard_hooks {
     void (*banned)(void *arg, const struct node_id *id, uint32_t points);
 };
 
+/* Whether the sender has shown that it receives at its address. Anybody can write in any name, so
+ * those who have not can never crowd out those who have: each has a table of its own. */
+enum guard_standing {
+    GUARD_STRANGER,
+    GUARD_PROVED, /* A session with that address, or a cookie that was sent there. */
+    GUARD_STANDINGS,
+};
+
 struct guard_slot {
     uint64_t drained_us; /* When the debt was last brought up to date: when last seen. */
     uint32_t debt_micro; /* A group's: millionths of a token taken and not yet earned back. A */
@@ -109,7 +117,7 @@ struct guard {
     struct core *core;
     const struct guard_config *config;
     struct guard_hooks hooks;
-    struct guard_slot *groups; /* All three tables are allocated on first use. */
+    struct guard_slot *groups[GUARD_STANDINGS]; /* All tables are allocated on first use. */
     struct guard_peer *peers;
     struct guard_ban *bans;
     uint64_t salt;
@@ -124,7 +132,8 @@ NODISCARD int guard_init(struct guard *guard, struct core *core, const struct gu
 
 /* True when the group of `addr` may cause work of `cost`; takes the tokens. Counts refusals. A node
  * without memory for the table refuses. */
-NODISCARD bool guard_admit(struct guard *guard, const struct port_addr *addr, enum guard_cost cost);
+NODISCARD bool guard_admit(struct guard *guard, const struct port_addr *addr,
+                           enum guard_standing standing, enum guard_cost cost);
 
 /* A hint: a datagram from `addr` will soon be judged. Changes nothing. */
 void guard_expect(const struct guard *guard, const struct port_addr *addr);

@@ -15,6 +15,7 @@ enum {
     RIDER_MAX = PORT_DATAGRAM_MAX - PACKET_IK_1_OVERHEAD,
 };
 
+static bool has_cookie(const struct packet_handshake *packet);
 static bool send_first(struct transport *transport, struct session *session);
 static int write_ik_1(struct transport *transport, struct handshake *handshake,
                       const struct contact *contact, uint8_t *noise, size_t *len_min);
@@ -249,15 +250,24 @@ bool handshake_admit(struct transport *transport, const struct packet_handshake 
         count(&transport->core->counters, COUNT_UNAUTHENTIC);
         return false;
     }
-    if (!guard_admit(transport->guard, from, GUARD_HANDSHAKE)) {
-        return false;
+    if (has_cookie(packet) && cookie_mac2_is_valid(transport, packet, from)) {
+        return guard_admit(transport->guard, from, GUARD_PROVED, GUARD_HANDSHAKE);
     }
-    if (!guard_admit_handshake(transport->guard) &&
-        !cookie_mac2_is_valid(transport, packet, from)) {
+    /* A group that has used up its tokens may have been written in the name of: it is shown the way
+     * in, which costs a hundredth of an answer, as is everybody when the whole node is busy. */
+    bool is_welcome = guard_admit(transport->guard, from, GUARD_STRANGER, GUARD_HANDSHAKE) &&
+                      guard_admit_handshake(transport->guard);
+    if (!is_welcome) {
         cookie_reply(transport, packet, from, own_public);
-        return false;
     }
-    return true;
+    return is_welcome;
+}
+
+/* Without one the field is zero: then there is nothing to compute a MAC for. */
+static bool has_cookie(const struct packet_handshake *packet)
+{
+    static const uint8_t zero[CRYPTO_MAC_LEN];
+    return memcmp(packet->mac2, zero, sizeof zero) != 0;
 }
 
 bool handshake_read_key(struct transport *transport, const struct noise *noise,

@@ -245,7 +245,9 @@ static bool admit_data(struct transport *transport, struct session *session,
         count(&core->counters, COUNT_REPLAYED);
         return false;
     }
-    return guard_admit(transport->guard, from, GUARD_DATA);
+    bool is_proved = session->state >= SESSION_ESTABLISHED && port_addr_equal(from, &session->addr);
+    return guard_admit(transport->guard, from, is_proved ? GUARD_PROVED : GUARD_STRANGER,
+                       GUARD_DATA);
 }
 
 /* The first DATA of a stranger: it received our answer, so it is where it said it is. */

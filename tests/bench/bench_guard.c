@@ -44,7 +44,7 @@ static double admit_ns(struct guard *guard, uint32_t groups, uint32_t admissions
     double begun_s = cpu_s();
     for (uint32_t i = 0, number = 0; i < admissions; i++) {
         struct port_addr addr = group_addr(number);
-        admitted += guard_admit(guard, &addr, GUARD_DATA);
+        admitted += guard_admit(guard, &addr, GUARD_STRANGER, GUARD_DATA);
         guard->core->port->now_us += 10;
         number = number + 1 < groups ? number + 1 : 0;
     }

@@ -69,7 +69,7 @@ static uint32_t admitted_of(uint32_t tries, const struct port_addr *addr)
 {
     uint32_t admitted = 0;
     for (uint32_t i = 0; i < tries; i++) {
-        admitted += guard_admit(&guard, addr, GUARD_DATA);
+        admitted += guard_admit(&guard, addr, GUARD_STRANGER, GUARD_DATA);
     }
     return admitted;
 }
@@ -81,12 +81,28 @@ Test(guard, a_burst_is_admitted_and_not_one_more)
     cr_assert_eq(bare->core.counters.value[COUNT_THROTTLED], 60);
 }
 
+/* Every slot of the strangers' table is full of debt, whoever asks. */
+Test(guard, strangers_in_any_name_crowd_out_nobody_who_has_proved_an_address)
+{
+    for (uint32_t i = 0; i < 4u * ordinary.groups_max; i++) {
+        struct port_addr forged = group(i);
+        (void)admitted_of(2 * ordinary.group_burst, &forged);
+    }
+    struct port_addr honest = group(3);
+    cr_assert_not(guard_admit(&guard, &honest, GUARD_STRANGER, GUARD_DATA));
+    uint32_t admitted = 0;
+    for (uint32_t i = 0; i < 2 * ordinary.group_burst; i++) {
+        admitted += guard_admit(&guard, &honest, GUARD_PROVED, GUARD_DATA);
+    }
+    cr_assert_eq(admitted, ordinary.group_burst, "proved or not, the limit is the same");
+}
+
 Test(guard, a_handshake_costs_four_tokens)
 {
     struct port_addr addr = group(1);
     uint32_t admitted = 0;
     for (int i = 0; i < 100; i++) {
-        admitted += guard_admit(&guard, &addr, GUARD_HANDSHAKE);
+        admitted += guard_admit(&guard, &addr, GUARD_STRANGER, GUARD_HANDSHAKE);
     }
     cr_assert_eq(admitted, ordinary.group_burst / GUARD_HANDSHAKE);
 }
@@ -168,7 +184,8 @@ Test(guard, two_thousand_quiet_groups_are_all_served_by_sixty_four_slots)
     for (uint32_t round = 0; round < 5; round++) {
         for (uint32_t i = 0; i < 2000; i++) {
             struct port_addr addr = group(i);
-            cr_assert(guard_admit(&guard, &addr, GUARD_DATA), "round %u group %u", round, i);
+            cr_assert(guard_admit(&guard, &addr, GUARD_STRANGER, GUARD_DATA), "round %u group %u",
+                      round, i);
             bare->port.now_us += 25000;
         }
     }
@@ -193,7 +210,7 @@ Test(guard, a_node_without_memory_refuses)
 {
     bare->bytes_max = 0;
     struct port_addr addr = group(1);
-    cr_assert_not(guard_admit(&guard, &addr, GUARD_DATA));
+    cr_assert_not(guard_admit(&guard, &addr, GUARD_STRANGER, GUARD_DATA));
     cr_assert_eq(bare->core.counters.value[COUNT_THROTTLED], 1);
 }
 
@@ -220,7 +237,7 @@ Test(guard, a_rate_of_zero_switches_a_limit_off)
     struct port_addr addr = group(1);
     struct node_id peer = {.bytes = {1}};
     for (int i = 0; i < 100000; i++) {
-        cr_assert(guard_admit(&guard, &addr, GUARD_HANDSHAKE));
+        cr_assert(guard_admit(&guard, &addr, GUARD_STRANGER, GUARD_HANDSHAKE));
         cr_assert(guard_admit_peer(&guard, &peer, false));
         guard_offend(&guard, &peer, GUARD_FORGED);
         cr_assert(guard_admit_handshake(&guard));

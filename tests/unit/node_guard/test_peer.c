@@ -183,7 +183,8 @@ Test(peer, with_twenty_thousand_keys_gets_no_more_than_its_address_group)
     uint32_t admitted = 0;
     for (uint32_t i = 0; i < 200000; i++) {
         struct node_id id = peer_id(i % 20000);
-        admitted += guard_admit(&guard, &addr, GUARD_DATA) && guard_admit_peer(&guard, &id, false);
+        admitted += guard_admit(&guard, &addr, GUARD_STRANGER, GUARD_DATA) &&
+                    guard_admit_peer(&guard, &id, false);
         bare->port.now_us += 100;
     }
     cr_assert_leq(admitted, live.group_burst + live.group_rate * 20 + 1);

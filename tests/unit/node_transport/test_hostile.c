@@ -228,6 +228,23 @@ Test(hostile, under_load_only_who_returns_a_cookie_is_answered)
     cr_assert_eq(network.count, 6);
 }
 
+/* Somebody may have used up the group's tokens in the peer's name: the cookie is the way past. */
+Test(hostile, a_group_without_tokens_is_shown_the_way_in)
+{
+    peers->guard.group_rate = 1;
+    peers->guard.group_burst = GUARD_HANDSHAKE;
+    peers->guard.groups_max = GUARD_WAYS;
+    toy_peers_start(peers);
+    struct port_addr victim = toy_addr(0);
+    cr_assert(guard_admit(&peer_at(1)->guard, &victim, GUARD_STRANGER, GUARD_HANDSHAKE));
+    fixture_mark();
+    struct toy_answer answer = ask_now(0, 1, MESSAGE_FIND_NODE);
+    cr_assert_eq(network.count, 4); /* IK 1, cookie, IK 1 with it, IK 2. */
+    cr_assert_eq(network.sent[1].bytes[0], PACKET_COOKIE);
+    cr_assert_lt(network.sent[1].len, network.sent[0].len);
+    cr_assert_eq(answer.answered, 1);
+}
+
 Test(hostile, a_cookie_is_good_for_its_address_only)
 {
     peers->guard.handshake_rate = 1;
