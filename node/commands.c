@@ -27,11 +27,20 @@ int node_command_start(struct node *node, const struct node_command *command)
     case NODE_SEND:
     case NODE_PING:
     case NODE_CONNECT:
+    case NODE_IOU_OWE:
         return errand_start(node, command);
     case NODE_BAN:
         return ban(node, command);
     case NODE_UNBAN:
         return unban(node, command);
+    case NODE_IOU_ACCEPT:
+        return ledger_say(&node->ledger, command->iou, IOU_ACCEPTED, command->number);
+    case NODE_IOU_REJECT:
+        return ledger_say(&node->ledger, command->iou, IOU_REJECTED, command->number);
+    case NODE_IOU_REDEEM:
+        return ledger_say(&node->ledger, command->iou, IOU_REDEEMED, command->number);
+    case NODE_IOU_DEFAULT:
+        return ledger_say(&node->ledger, command->iou, IOU_DEFAULTED, command->number);
     case NODE_BROADCAST:
         return start_broadcast(node, command);
     default:
@@ -46,6 +55,21 @@ void node_on_banned(void *arg, const struct node_id *id, uint32_t points)
     node_deliver(node, &(struct port_event){.kind = NODE_BANNED,
                                             .count = {points},
                                             .about = slice_of(id, sizeof *id)});
+}
+
+void node_on_iou_done(void *arg, uint32_t number, int status, const uint8_t iou[IOU_ID_LEN])
+{
+    node_deliver(arg, &(struct port_event){.kind = NODE_IOU_DONE,
+                                           .status = (int16_t)status,
+                                           .command = number,
+                                           .about = slice_of(iou, IOU_ID_LEN)});
+}
+
+void node_on_iou_changed(void *arg, const uint8_t iou[IOU_ID_LEN], uint8_t state)
+{
+    node_deliver(arg, &(struct port_event){.kind = NODE_IOU_CHANGED,
+                                           .count = {state},
+                                           .about = slice_of(iou, IOU_ID_LEN)});
 }
 
 void node_on_app(struct node *node, const struct message_from *from,

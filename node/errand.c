@@ -15,13 +15,28 @@ struct errand {
     uint16_t messages;
     uint16_t len;
     uint16_t index;
+    uint64_t amount;
+    uint32_t due_s;
     uint8_t payload[MESSAGE_PAYLOAD_MAX];
 };
 
 static int begin(struct errand *errand, const struct node_command *command);
 static uint32_t known_peer(const struct node *node, const struct node_id *id);
+static const uint8_t *key_of(const struct node *node, const struct node_id *id);
+/* Of ourselves too: the ledger says what is wrong with that. */
+static const uint8_t *key_of(const struct node *node, const struct node_id *id)
+{
+    uint32_t peer = known_peer(node, id);
+    if (node_id_equal(id, &node->identity.id)) {
+        return node->identity.public_key;
+    }
+    return peer != PORT_INTERN_NONE ? contact_at(node->core.port, peer)->key
+                                    : ledger_key_of(&node->ledger, id);
+}
+
 static void on_found(void *owner, uint32_t tag, const struct lookup_result *result);
 static int ask(struct errand *errand, uint32_t peer);
+static void owe(struct errand *errand, const uint8_t *creditor, uint64_t took_us);
 static int connect_to(struct errand *errand, const struct port_addr *addr);
 static void on_done(void *owner, const struct call_result *result);
 static void end(struct errand *errand, int status, uint64_t took_us);
@@ -40,6 +55,16 @@ int errand_start(struct node *node, const struct node_command *command)
     if (command->kind == NODE_PING && node_id_equal(&command->id, &node->identity.id)) {
         return ERR_INVALID;
     }
+    if (command->kind == NODE_IOU_OWE) {
+        const uint8_t *key = key_of(node, &command->id);
+        if (key != NULL) {
+            return ledger_owe(&node->ledger, key, command->amount, command->due_s, command->bytes,
+                              command->number);
+        }
+        if (command->bytes.len > IOU_MEMO_MAX) {
+            return ERR_TOO_LARGE;
+        }
+    }
     uint16_t index;
     struct errand *errand = pool_get(&node->errands, &index);
     if (errand == NULL) {
@@ -50,6 +75,8 @@ int errand_start(struct node *node, const struct node_command *command)
     errand->kind = command->kind;
     errand->to = command->id;
     errand->number = command->number;
+    errand->amount = command->amount;
+    errand->due_s = command->due_s;
     errand->index = index;
     int status = begin(errand, command);
     if (status < 0) {
@@ -69,7 +96,7 @@ static int begin(struct errand *errand, const struct node_command *command)
         known = known_peer(node, &command->id);
         break;
     default:
-        must(command->kind == NODE_SEND);
+        must(command->kind == NODE_SEND || command->kind == NODE_IOU_OWE);
         errand->len = (uint16_t)command->bytes.len;
         if (errand->len > 0) {
             memcpy(errand->payload, command->bytes.data, errand->len);
@@ -101,6 +128,10 @@ static void on_found(void *owner, uint32_t tag, const struct lookup_result *resu
         end(errand, ERR_UNREACHABLE, took_us);
         return;
     }
+    if (errand->kind == NODE_IOU_OWE) {
+        owe(errand, contact_at(port, result->nearest[0])->key, took_us);
+        return;
+    }
     int status = ask(errand, result->nearest[0]);
     if (status < 0) {
         end(errand, status, took_us);
@@ -121,6 +152,19 @@ static int ask(struct errand *errand, uint32_t peer)
     }
     errand->messages = (uint16_t)(errand->messages + (call >= 0));
     return call;
+}
+
+/* The ledger tells how it ended. */
+static void owe(struct errand *errand, const uint8_t *creditor, uint64_t took_us)
+{
+    struct node *node = errand->node;
+    int status = ledger_owe(&node->ledger, creditor, errand->amount, errand->due_s,
+                            slice_of(errand->payload, errand->len), errand->number);
+    if (status < 0) {
+        end(errand, status, took_us);
+    } else {
+        pool_put(&node->errands, errand->index);
+    }
 }
 
 static int connect_to(struct errand *errand, const struct port_addr *addr)
@@ -145,6 +189,10 @@ static void on_done(void *owner, const struct call_result *result)
     if (result->outcome == CALL_SLOW) {
         return;
     }
+    if (errand->kind == NODE_SEND) {
+        ledger_note(&node->ledger, &errand->to,
+                    result->outcome == CALL_LOST ? TRUST_TRANSFER_FAILED : TRUST_TRANSFER_OK);
+    }
     if (result->outcome == CALL_LOST) {
         end(errand, ERR_TIMEOUT, took_us);
         return;
@@ -159,9 +207,11 @@ static void on_done(void *owner, const struct call_result *result)
 static void end(struct errand *errand, int status, uint64_t took_us)
 {
     bool is_connect = errand->kind == NODE_CONNECT;
-    bool has_name = !is_connect || status == ERR_OK;
+    bool is_owe = errand->kind == NODE_IOU_OWE;
+    bool has_name = !is_owe && (!is_connect || status == ERR_OK);
     enum node_event_kind kind = errand->kind == NODE_SEND ? NODE_SENT
                                 : is_connect              ? NODE_CONNECTED
+                                : is_owe                  ? NODE_IOU_DONE
                                                           : NODE_PINGED;
     node_deliver(errand->node,
                  &(struct port_event){.kind = (uint16_t)kind,

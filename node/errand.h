@@ -1,8 +1,9 @@
-/* errand.h - commands that need one peer's answer: NODE_SEND, NODE_PING, NODE_CONNECT.
+/* errand.h - commands that need one peer: NODE_SEND, NODE_PING, NODE_CONNECT, NODE_IOU_OWE.
  *
  *      SEND                  lookup of the receiver -> APP ------------------> NODE_SENT
  *      PING     known peer, or lookup of the peer   -> PING -----------------> NODE_PINGED
  *      CONNECT               Noise XX to an address -> FIND_NODE(own id) ----> NODE_CONNECTED, join
+ *      IOU_OWE  known peer, or lookup of the creditor -> its key -> ledger --> NODE_IOU_DONE
  *
  * One file with node.c as far as the arrows go: it may call every module.
  */

@@ -14,6 +14,9 @@ static void on_message(void *arg, const struct message_from *from, const struct 
 static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us);
 static void on_lost(void *arg, uint32_t peer);
 static bool on_is_wanted(void *arg, const struct node_id *id, const struct port_addr *addr);
+static uint32_t guard_trust(void *arg, const struct node_id *id);
+static uint32_t gossip_priority(void *arg, uint32_t peer);
+static void on_offended(void *arg, const struct node_id *id, enum guard_offence which);
 static void on_news(void *arg, const struct message_broadcast *broadcast);
 static void on_joined(void *owner, int status, uint32_t took_us);
 
@@ -68,6 +71,7 @@ void node_config_default(struct node_config *config)
                    .fanout = 8,
                    .candidates_per_exchange = 3,
                    .seen_max = 256},
+        .ledger = {.peers_max = 1024, .ious_max = 1024, .offers_max = 64, .offers_per_peer_max = 8},
         .errands_max = 8,
     };
 }
@@ -88,6 +92,7 @@ int node_start(struct node *node)
     node->started_us = core_now(&node->core);
     dht_start(&node->dht, node->config->bootstrap, node->config->bootstrap_count, on_joined, node);
     gossip_start(&node->gossip);
+    ledger_start(&node->ledger);
     timerq_settle(&node->core.timers);
     return ERR_OK;
 }
@@ -127,6 +132,7 @@ void node_on_wake(struct node *node)
 void node_on_durable(struct node *node, uint64_t ticket, int status)
 {
     dht_on_durable(&node->dht, ticket, status);
+    ledger_on_durable(&node->ledger, ticket, status);
     timerq_settle(&node->core.timers);
 }
 
@@ -172,6 +178,7 @@ void node_stop(struct node *node)
 {
     node->is_stopping = true;
     timer_stop(&node->core.timers, &node->enforce);
+    ledger_stop(&node->ledger);
     gossip_stop(&node->gossip);
     dht_stop(&node->dht);
     transport_stop(&node->transport);
@@ -181,20 +188,28 @@ const char *node_check(const struct node *node)
 {
     const char *wrong = transport_check(&node->transport);
     wrong = wrong != NULL ? wrong : dht_check(&node->dht);
-    return wrong != NULL ? wrong : gossip_check(&node->gossip);
+    wrong = wrong != NULL ? wrong : gossip_check(&node->gossip);
+    return wrong != NULL ? wrong : ledger_check(&node->ledger);
 }
 
 static int wire_up(struct node *node)
 {
     struct core *core = &node->core;
     const struct node_config *config = node->config;
-    struct guard_hooks guard_hooks = {.arg = node, .banned = node_on_banned};
+    bool has_ledger = config->ledger.peers_max > 0;
+    struct guard_hooks guard_hooks = {.arg = node,
+                                      .trust = has_ledger ? guard_trust : NULL,
+                                      .offended = has_ledger ? on_offended : NULL,
+                                      .banned = node_on_banned};
     struct transport_hooks transport_hooks = {.arg = node,
                                               .message = on_message,
                                               .verified = on_verified,
                                               .lost = on_lost,
                                               .is_wanted = on_is_wanted};
-    struct gossip_hooks gossip_hooks = {.arg = node, .news = on_news};
+    struct gossip_hooks gossip_hooks = {
+        .arg = node, .news = on_news, .priority = has_ledger ? gossip_priority : NULL};
+    struct ledger_hooks ledger_hooks = {
+        .arg = node, .done = node_on_iou_done, .changed = node_on_iou_changed};
 
     int status = identity_init(&node->identity, core, config->identity_seed);
     if (status == ERR_OK) {
@@ -210,6 +225,10 @@ static int wire_up(struct node *node)
     if (status == ERR_OK) {
         status = gossip_init(&node->gossip, core, &config->gossip, &node->identity,
                              &node->transport, &node->dht, &gossip_hooks);
+    }
+    if (status == ERR_OK) {
+        status = ledger_init(&node->ledger, core, &config->ledger, &node->identity,
+                             &node->transport, &node->dht, &ledger_hooks);
     }
     if (status == ERR_OK) {
         status = errand_init(node);
@@ -240,9 +259,16 @@ static void on_message(void *arg, const struct message_from *from, const struct 
     case MESSAGE_APP:
         node_on_app(node, from, &message->app);
         break;
+    case MESSAGE_STATEMENT:
+        ledger_on_statement(&node->ledger, from, &message->statement);
+        break;
     default:
         count(&node->core.counters, COUNT_MALFORMED); /* A reply without its call. */
         break;
+    }
+    if (from->is_verified && !from->is_early) {
+        ledger_note(&node->ledger, &contact_at(node->core.port, from->peer)->id,
+                    TRUST_MESSAGE_VALID);
     }
 }
 
@@ -254,6 +280,10 @@ static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us)
     if (dht_contact_count(&node->dht) != contacts) {
         gossip_on_change(&node->gossip);
     }
+    if (rtt_us > 0) {
+        ledger_note(&node->ledger, &contact_at(node->core.port, peer)->id, TRUST_MESSAGE_VALID);
+    }
+    ledger_on_verified(&node->ledger, peer);
 }
 
 static void on_lost(void *arg, uint32_t peer)
@@ -270,6 +300,28 @@ static bool on_is_wanted(void *arg, const struct node_id *id, const struct port_
 {
     struct node *node = arg;
     return dht_is_wanted(&node->dht, id, addr);
+}
+
+/* A stranger has the limits as configured, and who has earned it up to twice that. */
+static uint32_t guard_trust(void *arg, const struct node_id *id)
+{
+    const struct node *node = arg;
+    return GUARD_TRUST_NEUTRAL + ledger_trust_micro(&node->ledger, id) / 2;
+}
+
+static uint32_t gossip_priority(void *arg, uint32_t peer)
+{
+    const struct node *node = arg;
+    return ledger_trust_micro(&node->ledger, &contact_at(node->core.port, peer)->id);
+}
+
+/* What a newer node, a slow one or an eager one may do as well is none against its trust. */
+static void on_offended(void *arg, const struct node_id *id, enum guard_offence which)
+{
+    struct node *node = arg;
+    if (which == GUARD_MALFORMED || which == GUARD_FORGED) {
+        ledger_note(&node->ledger, id, TRUST_MESSAGE_INVALID);
+    }
 }
 
 static void on_news(void *arg, const struct message_broadcast *broadcast)

@@ -12,12 +12,14 @@
 #define NODE_NODE_H
 
 #include "node/gossip/gossip.h"
+#include "node/ledger/ledger.h"
 
 struct node_config {
     struct guard_config guard;
     struct transport_config transport;
     struct dht_config dht;
     struct gossip_config gossip;
+    struct ledger_config ledger; /* peers_max 0: the node keeps none. */
     /* CRYPTO_SEED_LEN bytes, borrowed until node_init returns. NULL: drawn once, and kept in the
      * node's storage. */
     const uint8_t *identity_seed;
@@ -41,6 +43,11 @@ enum node_command_kind {
     NODE_PING,      /* A round trip with the node with this id, found by a lookup if need be. */
     NODE_BAN,       /* The peer with this id, for guard.ban_s. */
     NODE_UNBAN,
+    NODE_IOU_OWE,    /* amount to the node with this id, due_s from now; bytes: a memo. */
+    NODE_IOU_ACCEPT, /* The IOU offered to us; and so on: iou. */
+    NODE_IOU_REJECT,
+    NODE_IOU_REDEEM,  /* It has been paid. */
+    NODE_IOU_DEFAULT, /* It is past due and has not. */
 };
 
 struct node_command {
@@ -49,7 +56,11 @@ struct node_command {
     struct node_id id;
     struct port_addr addr;
     uint32_t salt;
-    struct slice bytes; /* Borrowed. At most RECORD_VALUE_MAX or MESSAGE_PAYLOAD_MAX. */
+    uint64_t amount;
+    uint32_t due_s;
+    uint8_t iou[IOU_ID_LEN];
+    struct slice bytes; /* Borrowed. At most RECORD_VALUE_MAX, MESSAGE_PAYLOAD_MAX or */
+                        /* IOU_MEMO_MAX. */
 };
 
 /* Kinds of port_event, and what count[0..3], bytes and about hold. */
@@ -68,6 +79,8 @@ enum node_event_kind {
     NODE_PINGED,         /* messages; took_us is the round trip itself; about: id. */
     NODE_BANNED,         /* points of its threat, 0 by command; about: id. A notification too. */
     NODE_UNBANNED,       /* status ERR_MISSING when it was not banned; about: id. */
+    NODE_IOU_DONE,       /* Durable here; about: the IOU's id, empty when none came to be. */
+    NODE_IOU_CHANGED,    /* state (enum iou_state); about: the IOU's id. A notification only. */
 };
 
 /* Numbers out. */
@@ -96,6 +109,7 @@ struct node {
     struct transport transport;
     struct dht dht;
     struct gossip gossip;
+    struct ledger ledger;
 
     struct pool errands;  /* Commands that need one peer's answer. */
     struct timer enforce; /* Somebody has just been banned. */

@@ -97,6 +97,7 @@ static void protocol_set(struct node_config *config, const struct scenario_proto
     config->dht.k = (uint8_t)protocol->k;
     config->dht.alpha = (uint8_t)protocol->alpha;
     config->dht.path_cache = protocol->path_cache;
+    config->ledger.peers_max = protocol->ledger ? config->ledger.peers_max : 0;
     config->dht.republish_us = protocol->republish_us;
     config->dht.refresh_us = protocol->refresh_us;
     config->dht.expiry_s =

@@ -21,7 +21,8 @@
     X(TABLE, "dht table")                                                                          \
     X(LOOKUPS, "dht lookups")                                                                      \
     X(RECORDS, "dht records")                                                                      \
-    X(GOSSIP, "gossip")
+    X(GOSSIP, "gossip")                                                                            \
+    X(LEDGER, "ledger")
 
 enum arena_user {
 #define ARENA_ENUM(name, text) ARENA_##name,

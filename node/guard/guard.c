@@ -156,6 +156,9 @@ void guard_offend(struct guard *guard, const struct node_id *id, enum guard_offe
     must(which < GUARD_OFFENCE_COUNT);
 
     count(&guard->core->counters, COUNT_OFFENCES);
+    if (guard->hooks.offended != NULL) {
+        guard->hooks.offended(guard->hooks.arg, id, which);
+    }
     struct guard_peer *peer = config->threat_high > 0 ? peer_of(guard, id, false) : NULL;
     if (peer == NULL || guard_is_banned(guard, id)) {
         return;

@@ -80,6 +80,8 @@ struct guard_hooks {
     void *arg;
     /* Trust in a peer in millionths, 0..1,000,000: scales its limits. NULL: neutral. */
     uint32_t (*trust)(void *arg, const struct node_id *id);
+    /* A peer has offended, whatever comes of it. No call back into guard. */
+    void (*offended)(void *arg, const struct node_id *id, enum guard_offence which);
     /* A peer has been banned for its offences. No call back into guard but for questions. */
     void (*banned)(void *arg, const struct node_id *id, uint32_t points);
 };

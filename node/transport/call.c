@@ -34,6 +34,7 @@ _Static_assert(MESSAGE_STORED == MESSAGE_STORE + 1, "pairs");
 _Static_assert(MESSAGE_PEERS == MESSAGE_EXCHANGE + 1, "pairs");
 _Static_assert(MESSAGE_HEARD == MESSAGE_BROADCAST + 1, "pairs");
 _Static_assert(MESSAGE_APP_DONE == MESSAGE_APP + 1, "pairs");
+_Static_assert(MESSAGE_STATED == MESSAGE_STATEMENT + 1, "pairs");
 
 static struct call *call_at(const struct transport *transport, uint16_t place);
 static struct session *session_of(const struct transport *transport, const struct call *call);

@@ -147,6 +147,25 @@ static void read_record(struct reader *reader, struct record *record)
     }
 }
 
+static void write_said(struct writer *writer, const struct iou_statement *said)
+{
+    write_u8(writer, said->state);
+    if (said->state != IOU_OFFERED) {
+        write_u32(writer, said->said_s);
+        write_bytes(writer, said->signature, sizeof said->signature);
+    }
+}
+
+static void read_said(struct reader *reader, struct iou_statement *said)
+{
+    *said = (struct iou_statement){.state = read_u8(reader)};
+    reader->bad |= said->state >= IOU_STATE_COUNT;
+    if (said->state != IOU_OFFERED) {
+        said->said_s = read_u32(reader);
+        read_into(reader, said->signature, sizeof said->signature);
+    }
+}
+
 static uint8_t read_wanted(struct reader *reader)
 {
     uint8_t wanted = read_u8(reader);
@@ -389,6 +408,59 @@ static void decode_app_done(struct port *port, struct reader *reader, struct mes
     done->status = read_u8(reader);
 }
 
+static void encode_statement(const struct port *port, struct writer *writer,
+                             const struct message_statement *statement)
+{
+    (void)port;
+    const struct iou *iou = &statement->iou;
+    write_bytes(writer, iou->debtor, sizeof iou->debtor);
+    write_bytes(writer, iou->creditor, sizeof iou->creditor);
+    write_u64(writer, iou->amount);
+    write_u64(writer, iou->nonce);
+    write_u32(writer, iou->created_s);
+    write_u32(writer, iou->due_s);
+    write_sized(writer, slice_of(iou->memo, iou->memo_len));
+    write_bytes(writer, iou->signature, sizeof iou->signature);
+    write_said(writer, &statement->said);
+}
+
+static void decode_statement(struct port *port, struct reader *reader,
+                             struct message_statement *statement)
+{
+    (void)port;
+    struct iou *iou = &statement->iou;
+    *iou = (struct iou){.amount = 0};
+    read_into(reader, iou->debtor, sizeof iou->debtor);
+    read_into(reader, iou->creditor, sizeof iou->creditor);
+    iou->amount = read_u64(reader);
+    iou->nonce = read_u64(reader);
+    iou->created_s = read_u32(reader);
+    iou->due_s = read_u32(reader);
+    struct slice memo = read_sized(reader, IOU_MEMO_MAX);
+    if (memo.len > 0) {
+        memcpy(iou->memo, memo.data, memo.len);
+    }
+    iou->memo_len = (uint8_t)memo.len;
+    read_into(reader, iou->signature, sizeof iou->signature);
+    read_said(reader, &statement->said);
+}
+
+static void encode_stated(const struct port *port, struct writer *writer,
+                          const struct message_stated *stated)
+{
+    (void)port;
+    write_u8(writer, stated->status);
+    write_said(writer, &stated->said);
+}
+
+static void decode_stated(struct port *port, struct reader *reader, struct message_stated *stated)
+{
+    (void)port;
+    stated->status = read_u8(reader);
+    reader->bad |= stated->status > LEDGER_INVALID;
+    read_said(reader, &stated->said);
+}
+
 /* --- the table ----------------------------------------------------------------------------- */
 
 int message_encode(const struct port *port, const struct message *message, uint8_t *buffer,
@@ -500,6 +572,8 @@ size_t message_answer_max(const struct message *request)
         return MESSAGE_HEADER_LEN + 1 + (size_t)request->exchange.wanted * CONTACT_V4_LEN;
     case MESSAGE_FIND_VALUE:
         return MESSAGE_MAX;
+    case MESSAGE_STATEMENT:
+        return MESSAGE_HEADER_LEN + 1 + 1 + 4 + CRYPTO_SIGNATURE_LEN;
     default:
         return MESSAGE_HEADER_LEN + 16;
     }

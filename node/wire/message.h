@@ -12,6 +12,7 @@
 #define NODE_WIRE_MESSAGE_H
 
 #include "node/wire/contact.h"
+#include "node/wire/iou.h"
 #include "node/wire/record.h"
 
 enum message_class {
@@ -35,13 +36,15 @@ enum message_class {
     X(BROADCAST, 0x22, broadcast, "gossip.broadcast", gossip, WRITE)                               \
     X(HEARD, 0x23, heard, "gossip.heard", gossip, REPLY)                                           \
     X(APP, 0x30, app, "node.app", app, WRITE)                                                      \
-    X(APP_DONE, 0x31, app_done, "node.app_done", app, REPLY)
+    X(APP_DONE, 0x31, app_done, "node.app_done", app, REPLY)                                       \
+    X(STATEMENT, 0x40, statement, "ledger.statement", ledger, WRITE)                               \
+    X(STATED, 0x41, stated, "ledger.stated", ledger, REPLY)
 
 enum message_kind {
 #define MESSAGE_ENUM(name, number, body, text, owner, class) MESSAGE_##name = (number),
     MESSAGES(MESSAGE_ENUM)
 #undef MESSAGE_ENUM
-        MESSAGE_KIND_MAX = 0x32
+        MESSAGE_KIND_MAX = 0x42
 };
 
 enum {
@@ -144,6 +147,25 @@ struct message_app {
 
 struct message_app_done {
     uint8_t status; /* 0 accepted. */
+};
+
+/* An IOU, whole, and what its creditor has said of it: from the debtor an offer, from the creditor
+ * its statement. */
+struct message_statement {
+    struct iou iou;
+    struct iou_statement said;
+};
+
+enum ledger_status {
+    LEDGER_OK = 0,      /* Durable here: what was said, or more. */
+    LEDGER_FULL = 1,    /* No room now. */
+    LEDGER_INVALID = 2, /* Nobody honest says such a thing. */
+};
+
+/* What the answering side holds now: a debtor learns from it at once what the creditor has said. */
+struct message_stated {
+    uint8_t status; /* enum ledger_status */
+    struct iou_statement said;
 };
 
 struct message {

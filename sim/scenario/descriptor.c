@@ -111,6 +111,8 @@ static const struct scenario_key protocol_keys[] = {
         .max = DAY, .doc = "Time between peer exchanges of a node; 0s switches them off."),
     KEY("path_cache", BOOL, scenario_protocol, path_cache, .fallback = "true",
         .doc = "Whether a found immutable value is left at the nearest node that lacked it."),
+    KEY("ledger", BOOL, scenario_protocol, ledger, .fallback = "false",
+        .doc = "Whether nodes keep trust in their peers and IOUs, as live ones do."),
 };
 static const struct scenario_shape protocol_shape = {
     SHAPE("protocol", "Protocol settings", scenario_protocol, protocol_keys),

@@ -68,6 +68,7 @@ struct scenario_protocol {
     uint32_t alpha;
     uint32_t sessions_max;
     bool path_cache;
+    bool ledger;
     uint64_t republish_us;
     uint64_t record_expiry_us;
     uint64_t refresh_us;       /* of a bucket nobody looked into */

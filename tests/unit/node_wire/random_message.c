@@ -113,6 +113,30 @@ static void random_exchange(struct message_exchange *exchange, struct rng *rng, 
     exchange->bloom = random_slice(rng, bytes, MESSAGE_BLOOM_MAX);
 }
 
+static void random_said(struct iou_statement *said, struct rng *rng)
+{
+    said->state = (uint8_t)rng_below(rng, IOU_STATE_COUNT);
+    if (said->state != IOU_OFFERED) {
+        said->said_s = (uint32_t)rng_next(rng);
+        random_bytes(rng, said->signature, sizeof said->signature);
+    }
+}
+
+static void random_statement(struct message_statement *statement, struct rng *rng)
+{
+    struct iou *iou = &statement->iou;
+    random_bytes(rng, iou->debtor, sizeof iou->debtor);
+    random_bytes(rng, iou->creditor, sizeof iou->creditor);
+    random_bytes(rng, iou->signature, sizeof iou->signature);
+    iou->amount = rng_next(rng);
+    iou->nonce = rng_next(rng);
+    iou->created_s = (uint32_t)rng_next(rng);
+    iou->due_s = (uint32_t)rng_next(rng);
+    iou->memo_len = (uint8_t)rng_below(rng, IOU_MEMO_MAX + 1);
+    random_bytes(rng, iou->memo, iou->memo_len);
+    random_said(&statement->said, rng);
+}
+
 void random_message(struct message *message, uint8_t kind, struct bare_port *bare, struct rng *rng,
                     uint8_t *bytes)
 {
@@ -163,6 +187,13 @@ void random_message(struct message *message, uint8_t kind, struct bare_port *bar
     case MESSAGE_APP_DONE:
         message->app_done.status = (uint8_t)rng_next(rng);
         break;
+    case MESSAGE_STATEMENT:
+        random_statement(&message->statement, rng);
+        break;
+    case MESSAGE_STATED:
+        message->stated.status = (uint8_t)rng_below(rng, LEDGER_INVALID + 1);
+        random_said(&message->stated.said, rng);
+        break;
     case MESSAGE_KIND_MAX:
         must(kind != MESSAGE_KIND_MAX);
     }
@@ -186,6 +217,21 @@ static bool records_equal(const struct record *a, const struct record *b)
            memcmp(a->publisher, b->publisher, sizeof a->publisher) == 0 &&
            memcmp(a->signature, b->signature, sizeof a->signature) == 0 &&
            slices_equal(a->value, b->value);
+}
+
+static bool said_equal(const struct iou_statement *a, const struct iou_statement *b)
+{
+    return a->state == b->state && a->said_s == b->said_s &&
+           memcmp(a->signature, b->signature, sizeof a->signature) == 0;
+}
+
+static bool ious_equal(const struct iou *a, const struct iou *b)
+{
+    return memcmp(a->debtor, b->debtor, sizeof a->debtor) == 0 &&
+           memcmp(a->creditor, b->creditor, sizeof a->creditor) == 0 && a->amount == b->amount &&
+           a->nonce == b->nonce && a->created_s == b->created_s && a->due_s == b->due_s &&
+           a->memo_len == b->memo_len && memcmp(a->memo, b->memo, sizeof a->memo) == 0 &&
+           memcmp(a->signature, b->signature, sizeof a->signature) == 0;
 }
 
 static bool values_equal(const struct message_value *a, const struct message_value *b)
@@ -248,6 +294,11 @@ bool messages_equal(const struct message *a, const struct message *b)
         return slices_equal(a->app.payload, b->app.payload);
     case MESSAGE_APP_DONE:
         return a->app_done.status == b->app_done.status;
+    case MESSAGE_STATEMENT:
+        return ious_equal(&a->statement.iou, &b->statement.iou) &&
+               said_equal(&a->statement.said, &b->statement.said);
+    case MESSAGE_STATED:
+        return a->stated.status == b->stated.status && said_equal(&a->stated.said, &b->stated.said);
     case MESSAGE_KIND_MAX:
         break;
     }

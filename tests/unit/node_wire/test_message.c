@@ -260,6 +260,9 @@ static int answer_len(uint8_t kind)
             .record = {.kind = RECORD_MUTABLE, .value = slice_of(value, sizeof value)}};
         break;
     }
+    case MESSAGE_STATED:
+        answer.stated.said.state = IOU_REDEEMED; /* Signed: the longer form. */
+        break;
     default:
         break; /* A PONG to a zero address is the longer, IPv6 one; the rest has one length. */
     }
@@ -281,6 +284,7 @@ Test(message, an_answer_is_never_longer_than_its_bound)
         {{.kind = MESSAGE_EXCHANGE, .exchange = {.wanted = 20}}, MESSAGE_PEERS},
         {{.kind = MESSAGE_BROADCAST}, MESSAGE_HEARD},
         {{.kind = MESSAGE_APP}, MESSAGE_APP_DONE},
+        {{.kind = MESSAGE_STATEMENT}, MESSAGE_STATED},
     };
     size_t requests = 0;
     for (size_t k = 0; k < message_kind_count; k++) {
