@@ -3,6 +3,7 @@
  *      verb.c        the table, parsing of words, help
  *      verb_mesh.c   peers, known, routes, bans, trust, why, connect, ping, find
  *      verb_data.c   put, get, publish, delete, send, broadcast
+ *      verb_ledger.c ledger, owe, accept, reject, redeem, default
  *      verb_state.c  id, status, health, stats, log, watch, quit
  *      verb_text.c   data to text: tables, quantities
  *

@@ -50,6 +50,19 @@
       "Sends a message to one node.")                                                              \
     X(broadcast, "<message>", 1, VERB_WORDS_MAX, 0, ASK_WRITE, "broadcast lunch at noon",          \
       "Sends a message to everybody.")                                                             \
+    X(ledger, "", 0, 0, 0, READ, "ledger",                                                         \
+      "Shows balances and IOUs.")                                                                  \
+    X(owe, "<id> <amount> <time> [memo]", 3, VERB_WORDS_MAX, 0, ASK_WRITE,                         \
+      "owe 3fa2 100 7d for the disk",                                                              \
+      "Promises an amount to a node, due in that time.")                                           \
+    X(accept, "<iou>", 1, 1, 0, ASK_WRITE, "accept 9c01",                                          \
+      "Accepts an IOU that was offered to us.")                                                    \
+    X(reject, "<iou>", 1, 1, 0, ASK_WRITE, "reject 9c01",                                          \
+      "Rejects an IOU that was offered to us.")                                                    \
+    X(redeem, "<iou>", 1, 1, 0, ASK_WRITE, "redeem 9c01",                                          \
+      "Says that an IOU held by us has been paid.")                                                \
+    X(default, "<iou>", 1, 1, 0, ASK_WRITE, "default 9c01",                                        \
+      "Says that an IOU held by us is past due and not paid.")                                     \
     X(id, "", 0, 0, 0, READ, "id",                                                                 \
       "Shows this node's id, public key and address.")                                             \
     X(status, "", 0, 0, 0, READ, "status",                                                         \

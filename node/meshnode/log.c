@@ -93,6 +93,8 @@ static const struct event_kind {
     [NODE_NEWS] = {"node.news", LOG_INFO, NULL},
     [NODE_CONNECTED] = {"node.connected", LOG_DEBUG, "peer"},
     [NODE_PINGED] = {"node.pinged", LOG_DEBUG, "peer"},
+    [NODE_IOU_DONE] = {"node.iou.done", LOG_DEBUG, NULL},
+    [NODE_IOU_CHANGED] = {"node.iou.changed", LOG_INFO, NULL},
     [NODE_BANNED] = {"node.banned", LOG_WARN, "peer"},
     [NODE_UNBANNED] = {"node.unbanned", LOG_INFO, "peer"},
 };

@@ -115,6 +115,34 @@ messages()
     )"
 }
 
+iou_state()
+{
+    [ "$(ctl_field "$1" ".ious[] | select(.iou == \"$2\") | .state" ledger)" = "$3" ]
+}
+
+ious()
+{
+    local to iou
+    to=$(ctl_field two .id id)
+    wants 'an empty ledger' 0 '^owed to us 0, owed by us 0$' ctl one ledger
+    iou=$(ctl_field one .iou owe "$to" 100 7d for the disk)
+    tap_check 'a promise reaches its creditor' wait_for iou_state two "$iou" offered
+    wants 'who accepts it' 0 'is accepted' ctl two accept "${iou:0:8}"
+    tap_check 'and the debtor hears of it' wait_for iou_state one "$iou" accepted
+    wants 'the balance says so' 0 '^owed to us 0, owed by us 100' ctl one ledger
+    wants 'only the creditor may say that it is paid' 1 'refused' ctl one redeem "$iou"
+    wants 'which it does' 0 'is redeemed' ctl two redeem "$iou"
+    tap_check 'and the debtor hears of that' wait_for iou_state one "$iou" redeemed
+    wants 'nothing is paid twice' 1 'redeem: ' ctl two redeem "$iou"
+    iou=$(ctl_field one .iou owe "$to" 1 1h)
+    wait_for iou_state two "$iou" offered
+    wants 'what is not due is not in default' 1 'default: ' ctl two default "$iou"
+    wants 'reject' 0 'is rejected' ctl two reject "$iou"
+    wants 'an IOU that nobody knows' 1 'no IOU begins with' ctl one accept 0123456789abcdef
+    wants 'an amount of nothing' 2 'is no amount' ctl one owe "$to" 0 7d
+    wants 'a time without a unit' 2 'is no time' ctl one owe "$to" 1 7
+}
+
 lists()
 {
     local to
@@ -420,6 +448,7 @@ fi
 three_daemons
 values
 messages
+ious
 lists
 help_texts
 raw_requests
