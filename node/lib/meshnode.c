@@ -24,14 +24,19 @@ struct meshnode {
     struct service_observer observer;
     uv_timer_t turn_timer; /* Ends a turn in which nothing happens. */
     struct peers peers;
+    struct request *ended; /* While they were made: told in the next turn. */
     bool is_joined;
     bool is_turning;
+    bool is_submitting;
 };
 
 /* A request on its way. */
 struct request {
+    struct meshnode *node;
     meshnode_done_fn done;
     void *arg;
+    struct request *next;
+    struct meshnode_result result; /* Of one that has ended early; such have no data. */
 };
 
 static char *copy_of(const char *text);
@@ -41,6 +46,7 @@ static void on_event(void *arg, const struct port_event *event);
 static void on_traced(void *arg, const struct port_trace *event);
 static void on_noted(void *arg, enum host_note how, const char *text);
 static void on_done(void *arg, const struct port_event *event);
+static void tell_ended(struct meshnode *node);
 static int submit(struct meshnode *node, struct node_command *command, meshnode_done_fn done,
                   void *arg);
 
@@ -108,6 +114,7 @@ void meshnode_stop(struct meshnode *node)
     service_stop_begin(node->service);
     service_unobserve(node->service, &node->observer);
     service_close(node->service);
+    tell_ended(node);
     node->service = NULL;
     uv_close((uv_handle_t *)&node->turn_timer, NULL);
     (void)uv_run(host_loop_uv(node->loop), UV_RUN_NOWAIT);
@@ -145,6 +152,10 @@ void meshnode_turn(struct meshnode *node, int timeout_ms)
     must(node->service != NULL && !node->is_turning);
     node->is_turning = true;
     uv_loop_t *loop = host_loop_uv(node->loop);
+    if (node->ended != NULL) {
+        tell_ended(node);
+        timeout_ms = 0;
+    }
     if (timeout_ms > 0) {
         must(uv_timer_start(&node->turn_timer, on_turn_timer, (uint64_t)timeout_ms, 0) == 0);
     }
@@ -172,7 +183,7 @@ int meshnode_fd(const struct meshnode *node)
 int meshnode_timeout_ms(const struct meshnode *node)
 {
     must(node->service != NULL);
-    return uv_backend_timeout(host_loop_uv(node->loop));
+    return node->ended != NULL ? 0 : uv_backend_timeout(host_loop_uv(node->loop));
 }
 
 void meshnode_self(const struct meshnode *node, struct meshnode_id *id)
@@ -260,8 +271,10 @@ static int submit(struct meshnode *node, struct node_command *command, meshnode_
     }
     struct request *request = calloc(1, sizeof *request);
     must(request != NULL);
-    *request = (struct request){.done = done, .arg = arg};
+    *request = (struct request){.node = node, .done = done, .arg = arg};
+    node->is_submitting = true;
     int status = service_submit(node->service, command, on_done, request);
+    node->is_submitting = false;
     if (status != ERR_OK) {
         free(request);
     }
@@ -280,10 +293,30 @@ static void on_done(void *arg, const struct port_event *event)
         result.len = event->bytes.len;
     }
     result.holders = event->kind == NODE_PUT_DONE ? event->count[0] : 0;
+    if (request->node->is_submitting) {
+        must(result.data == NULL); /* A value takes a lookup, and a lookup takes time. */
+        request->result = result;
+        request->next = request->node->ended;
+        request->node->ended = request;
+        return;
+    }
     if (request->done != NULL) {
         request->done(request->arg, &result);
     }
     free(request);
+}
+
+/* Each call made at most one, and their order among each other says nothing. */
+static void tell_ended(struct meshnode *node)
+{
+    while (node->ended != NULL) {
+        struct request *request = node->ended;
+        node->ended = request->next;
+        if (request->done != NULL) {
+            request->done(request->arg, &request->result);
+        }
+        free(request);
+    }
 }
 
 /* --- what the node says --------------------------------------------------------------------- */
