@@ -93,7 +93,7 @@ static bool first_line_parse(struct masked_reader *reader, const char *line, siz
     while (method < len && is_token((uint8_t)line[method])) {
         method++;
     }
-    const char *version = len >= 9 ? line + len - 9 : "";
+    const char *version = len >= 9 ? line + len - 9 : "         "; /* None. */
     bool is_1_1 = line_starts(version, 9, " HTTP/1.1");
     bool is_1_0 = line_starts(version, 9, " HTTP/1.0");
     reader->is_ours = is_1_1 && line_starts(line, len, "POST /");
