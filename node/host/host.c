@@ -288,6 +288,7 @@ struct port_addr host_addr(const struct host *host)
 void host_observe(const struct host *host, struct host_view *view)
 {
     *view = host->counts;
+    host_streams_observe(host, view);
     if (host->store != NULL) {
         struct store_view store;
         store_observe(host->store, &store);

@@ -13,8 +13,11 @@ enum {
      * kernel gives what net.core.rmem_max and wmem_max allow. */
     SOCKET_BUFFER_BYTES = 4 << 20,
     LOOP_RECEIVE_BYTES = LOOP_RECEIVE_SLOTS * LOOP_RECEIVE_SLOT_BYTES,
+    PORT_TRIES_MAX = 16, /* Free for UDP, but taken for TCP. */
 };
 
+static int udp_open(struct host *host, char reason[HOST_REASON_SIZE]);
+static int free_path(const struct host *host);
 static int socket_open(struct host *host, int path, const union socket_address *at,
                        struct host_socket **made);
 static void socket_close(struct host_socket *socket);
@@ -26,7 +29,22 @@ static void on_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
 static void on_received(uv_udp_t *udp, ssize_t len, const uv_buf_t *buffer,
                         const struct sockaddr *from, unsigned flags);
 
+/* UDP and TCP on one number: that of any free port may have to be drawn again. */
 int host_net_open(struct host *host, char reason[HOST_REASON_SIZE])
+{
+    int status = udp_open(host, reason);
+    for (int tries = 1; status == ERR_OK; tries++) {
+        status = host_streams_open(host, reason);
+        if (status != ERR_REFUSED || host->options.port != 0 || tries == PORT_TRIES_MAX) {
+            return status;
+        }
+        host_net_close(host);
+        status = udp_open(host, reason);
+    }
+    return status;
+}
+
+static int udp_open(struct host *host, char reason[HOST_REASON_SIZE])
 {
     const struct host_options *options = &host->options;
     const char *shown = options->bind != NULL ? options->bind : "any address";
@@ -54,6 +72,7 @@ void host_net_close(struct host *host)
 {
     must(host->node == NULL);
     batch_flush(&host->loop->batch);
+    host_streams_close(host);
     if (host->main != NULL) {
         socket_close(host->main);
         host->main = NULL;
@@ -63,7 +82,7 @@ void host_net_close(struct host *host)
 void host_paths_close(struct host *host)
 {
     for (int path = 1; path <= HOST_PATHS_MAX; path++) {
-        if (host->paths[path - 1] != NULL) {
+        if (host->paths[path - 1] != NULL || host->carriers[path - 1] != PORT_UDP) {
             host_path_close(&host->port, path);
         }
     }
@@ -72,18 +91,14 @@ void host_paths_close(struct host *host)
 int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
                    const struct port_addr *remote)
 {
-    (void)remote;
     struct host *host = host_of(port);
     must(host->loop->entered == host);
+    int path = free_path(host);
+    if (path < 0) {
+        return path;
+    }
     if (carrier != PORT_UDP) {
-        return ERR_UNSUPPORTED;
-    }
-    int path = 1;
-    while (path <= HOST_PATHS_MAX && host->paths[path - 1] != NULL) {
-        path++;
-    }
-    if (path > HOST_PATHS_MAX) {
-        return ERR_FULL;
+        return host_carrier_open(host, path, carrier, remote);
     }
     struct port_addr local = hint != NULL ? *hint : port->local;
     if (hint == NULL) {
@@ -95,10 +110,25 @@ int host_path_open(struct port *port, enum port_carrier carrier, const struct po
     return socket_open(host, path, &at, &host->paths[path - 1]) == 0 ? path : ERR_FULL;
 }
 
+static int free_path(const struct host *host)
+{
+    for (int path = 1; path <= HOST_PATHS_MAX; path++) {
+        if (host->paths[path - 1] == NULL && host->carriers[path - 1] == PORT_UDP) {
+            return path;
+        }
+    }
+    return ERR_FULL;
+}
+
 void host_path_close(struct port *port, int path)
 {
     struct host *host = host_of(port);
-    must(path > 0 && path <= HOST_PATHS_MAX && host->paths[path - 1] != NULL);
+    must(path > 0 && path <= HOST_PATHS_MAX);
+    if (host->carriers[path - 1] != PORT_UDP) {
+        host_carrier_close(host, path);
+        return;
+    }
+    must(host->paths[path - 1] != NULL);
     batch_flush(&host->loop->batch); /* It may hold datagrams of this socket. */
     socket_close(host->paths[path - 1]);
     host->paths[path - 1] = NULL;
@@ -114,6 +144,12 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
     }
     if (path < 0 || path > HOST_PATHS_MAX) {
         return ERR_INVALID;
+    }
+    if (path == PORT_MAIN_PATH && host_stream_send(host, to, bytes)) {
+        return ERR_OK;
+    }
+    if (path != PORT_MAIN_PATH && host->carriers[path - 1] != PORT_UDP) {
+        return host_carrier_send(host, path, bytes);
     }
     struct host_socket *socket = path == PORT_MAIN_PATH ? host->main : host->paths[path - 1];
     if (socket == NULL) {
@@ -249,15 +285,20 @@ static void on_received(uv_udp_t *udp, ssize_t len, const uv_buf_t *buffer,
     if (len < 0 || from == NULL) {
         return; /* Nothing more for now; or an error of the moment, after which one reads on. */
     }
+    struct port_addr addr;
+    host_addr_from_socket(from, &addr);
+    host_receive(host, socket->path, &addr, slice_of(buffer->base, (size_t)len));
+}
+
+void host_receive(struct host *host, int path, const struct port_addr *from, struct slice bytes)
+{
     host->counts.datagrams_in++;
-    host->counts.bytes_in += (uint64_t)len;
-    if (len > PORT_DATAGRAM_MAX || host->node == NULL) {
+    host->counts.bytes_in += bytes.len;
+    if (bytes.len > PORT_DATAGRAM_MAX || host->node == NULL) {
         host->counts.datagrams_refused++;
         return;
     }
-    struct port_addr addr;
-    host_addr_from_socket(from, &addr);
     host_entry_begin(host);
-    node_on_datagram(host->node, socket->path, &addr, slice_of(buffer->base, (size_t)len));
+    node_on_datagram(host->node, path, from, bytes);
     host_entry_end(host);
 }

@@ -16,7 +16,9 @@
 #include <netinet/in.h>
 
 #include "node/host/host.h"
+#include "node/host/neighbours.h"
 #include "node/host/store.h"
+#include "node/host/stream.h"
 
 /* --- outgoing datagrams: host_batch.c ---------------------------------------------------------
  */
@@ -154,6 +156,10 @@ struct host {
     struct host_view counts; /* What the open store and sockets do not count themselves. */
     struct host_socket *main;
     struct host_socket *paths[HOST_PATHS_MAX]; /* Path n at n - 1. */
+    uint8_t carriers[HOST_PATHS_MAX];          /* enum port_carrier of those that are no sockets. */
+    struct streams *streams;                   /* NULL: neither listening nor masking. */
+    struct neighbours *neighbours;             /* NULL until the node opens their path. */
+    int neighbours_path;
 };
 
 static inline struct host *host_of(struct port *port)
@@ -182,6 +188,21 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
 int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
                    const struct port_addr *remote);
 void host_path_close(struct port *port, int path);
+
+/* A datagram has come by whatever carrier. */
+void host_receive(struct host *host, int path, const struct port_addr *from, struct slice bytes);
+
+/* host_stream.c. As host_open's: ERR_OK, or why not. */
+int host_streams_open(struct host *host, char reason[HOST_REASON_SIZE]);
+void host_streams_close(struct host *host);
+void host_streams_observe(const struct host *host, struct host_view *view);
+/* A datagram of the main path; false when it is UDP's business. */
+bool host_stream_send(struct host *host, const struct port_addr *to, struct slice bytes);
+/* Paths of the node's own that are no sockets. open returns the path or ERR_*. */
+int host_carrier_open(struct host *host, int path, enum port_carrier carrier,
+                      const struct port_addr *remote);
+void host_carrier_close(struct host *host, int path);
+int host_carrier_send(struct host *host, int path, struct slice bytes);
 
 /* host_batch.c */
 void batch_init(struct batch *batch);

@@ -317,17 +317,17 @@ static void settle_done(struct store *store)
     while (batch != NULL) {
         bool is_kept = batch->status == SQLITE_OK;
         uint64_t *count = is_kept ? &store->commits : &store->commits_failed;
-        if (batch->generation == store->generation && !is_kept) {
-            store->generation++;
-        }
+        bool is_news = false; /* Of a failure after the last one that was told. */
         struct overlay_batch settled = {0};
         while (batch != NULL && (batch->status == SQLITE_OK) == is_kept) {
             struct overlay_batch *next = batch->next;
             settled = *batch;
+            is_news |= !is_kept && batch->generation == store->generation;
             (*count)++;
             overlay_drop(&store->overlay, batch);
             batch = next;
         }
+        store->generation += is_news;
         tell(store, settled.ticket, settled.status, settled.system_errno);
     }
 }

@@ -197,6 +197,7 @@ static void run_node(const struct process *process)
     must(count < ARGUMENTS_MAX);
     int out = open(log, O_WRONLY | O_CREAT | O_APPEND, S_IRUSR | S_IWUSR);
     int in = open("/dev/null", O_RDONLY);
+    must(process->stage->program != NULL);
     if (out >= 0 && in >= 0 && dup2(in, 0) == 0 && dup2(out, 1) == 1 && dup2(out, 2) == 2) {
         (void)setpgid(0, 0); /* Ctrl-C is ours to handle. */
         (void)execve(process->stage->program, (char *const *)(uintptr_t)words, environment);
