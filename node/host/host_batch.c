@@ -170,6 +170,18 @@ static void parcels_pack(struct parcels *parcels, struct batch *batch, uint32_t 
     }
 }
 
+static bool is_same_address(const union socket_address *a, const union socket_address *b)
+{
+    if (a->any.sa_family != b->any.sa_family) {
+        return false;
+    }
+    if (a->any.sa_family == AF_INET) {
+        return a->v4.sin_port == b->v4.sin_port && a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+    }
+    return a->v6.sin6_port == b->v6.sin6_port && a->v6.sin6_scope_id == b->v6.sin6_scope_id &&
+           memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
+}
+
 /* How many datagrams from `first` on differ in their bytes only, but for a shorter last one. */
 static uint32_t parcel_len(const struct batch *batch, uint32_t first, uint32_t end)
 {
@@ -182,7 +194,7 @@ static uint32_t parcel_len(const struct batch *batch, uint32_t first, uint32_t e
         bytes_len += item->len;
         if (item->len == 0 || item->len > head->len || bytes_len > SEGMENTS_BYTES_MAX ||
             item->flags.ttl != head->flags.ttl || item->flags.ecn != head->flags.ecn ||
-            memcmp(&item->to, &head->to, sizeof item->to) != 0) {
+            !is_same_address(&item->to, &head->to)) {
             break;
         }
         is_complete = item->len < head->len;

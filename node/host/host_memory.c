@@ -57,9 +57,13 @@ void *host_chunk_get(struct host_life *life, size_t bytes)
 
 void host_chunks_drop(struct host_life *life)
 {
-    while (life->chunks != NULL) {
-        chunk_release(life, life->chunks);
+    for (struct host_chunk *chunk = life->chunks; chunk != NULL;) {
+        struct host_chunk *next = chunk->next;
+        life->chunk_bytes -= chunk->bytes;
+        free(chunk);
+        chunk = next;
     }
+    life->chunks = NULL;
     must(life->chunk_bytes == 0);
 }
 

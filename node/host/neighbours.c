@@ -52,11 +52,12 @@ int neighbours_open(const struct neighbours_options *options, struct neighbours 
     struct neighbours *neighbours = calloc(1, sizeof *neighbours);
     must(neighbours != NULL && options->hooks.received != NULL && options->port != 0);
     neighbours->options = *options;
+    *made = neighbours;
     int status = links_open(neighbours);
     if (status == 0 && neighbours->view.links > 0) {
-        *made = neighbours;
         return ERR_OK;
     }
+    *made = NULL;
     if (status == 0) {
         snprintf(reason, HOST_REASON_SIZE, "no interface for multicast is up");
     } else {

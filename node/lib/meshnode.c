@@ -15,7 +15,6 @@ _Static_assert((int)MESHNODE_MESSAGE_MAX == (int)MESSAGE_PAYLOAD_MAX, "as the wi
 _Static_assert((int)MESHNODE_VALUE_MAX == (int)RECORD_VALUE_MAX, "as the wire has it");
 _Static_assert((int)MESHNODE_PORT == (int)HOST_PORT, "the daemon's");
 _Static_assert((int)MESHNODE_REASON_SIZE == (int)HOST_REASON_SIZE, "reasons are passed on");
-_Static_assert((int)MESHNODE_ADDRESS_SIZE == (int)HOST_ADDR_TEXT_SIZE, "addresses too");
 
 struct meshnode {
     struct meshnode_options options; /* Its texts are our own copies. */
@@ -197,8 +196,11 @@ void meshnode_self(const struct meshnode *node, struct meshnode_id *id)
 void meshnode_address(const struct meshnode *node, char text[MESHNODE_ADDRESS_SIZE])
 {
     must(node->service != NULL);
+    char whole[HOST_ADDR_TEXT_SIZE];
+    _Static_assert(sizeof whole <= MESHNODE_ADDRESS_SIZE, "the address fits");
     struct port_addr addr = host_addr(service_host(node->service));
-    host_addr_format(&addr, text);
+    host_addr_format(&addr, whole);
+    memcpy(text, whole, sizeof whole);
 }
 
 bool meshnode_is_joined(const struct meshnode *node)
