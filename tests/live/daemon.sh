@@ -441,6 +441,31 @@ shell()
     unset 'live_process[shell]'
 }
 
+# Two that talk through streams that look like HTTP, and one that does not care.
+masking()
+{
+    local key addr
+    addr=$(live_addr 41)
+    start_node veiled 41 --masking
+    started veiled
+    start_node hidden 42 --masking -b "$addr:$live_port"
+    start_node plain 43 -b "$addr:$live_port"
+    tap_check 'masking nodes and a plain one make a mesh' wait_for has_peers hidden 2
+    tap_check 'and the plain one sees both' wait_for has_peers plain 2
+    key=$(ctl_field hidden .key put behind a mask)
+    tap_same 'what a masking node puts a masking node gets' 'behind a mask' \
+        "$(ctl veiled get "$key")"
+    tap_same 'and so does the plain one' 'behind a mask' "$(ctl plain get "$key")"
+    wants 'a message through a stream is acknowledged' 0 delivered \
+        ctl veiled send "$(ctl_field hidden .id id)" good day
+    tap_check 'masking nodes use streams' test "$(ctl_field hidden .host.streams stats)" -ge 1
+    tap_same 'who asks with a plain HTTP client is told there is nothing' 404 \
+        "$(curl -s -m 5 -o "$output" -w '%{http_code}' "http://$addr:$live_port/")"
+    stop_node veiled
+    stop_node hidden
+    stop_node plain
+}
+
 if [ ! -x "$live_node" ]; then
     tap_skip 'the live node' "no $live_node"
     exit 0
@@ -458,5 +483,6 @@ bad_starts
 shell
 logs
 notifications
+masking
 signals
 tap_end

@@ -16,6 +16,7 @@ enum {
     PROBE_DATAGRAMS_MAX = 64,
     PROBE_WAKES_MAX = 64,
     PROBE_TICKETS_MAX = 16,
+    PROBE_PATH_EVENTS_MAX = 16,
     PORT_HOST_NODE_BYTES = 256 * 1024, /* The declared maximum of a node's memory. */
 };
 
@@ -36,6 +37,11 @@ struct probe {
     uint64_t wakes_us[PROBE_WAKES_MAX];
     unsigned ticket_count;
     uint64_t tickets[PROBE_TICKETS_MAX];
+    unsigned path_event_count;
+    struct {
+        int path;
+        enum port_path_event event;
+    } path_events[PROBE_PATH_EVENTS_MAX];
     unsigned work_count;
     struct port_work *work_last;
     unsigned resolved_count;

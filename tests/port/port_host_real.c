@@ -54,6 +54,7 @@ static void open_one(struct port_host *hosts, unsigned index)
     const struct host_options options = {
         .bind = "127.21.0.1",
         .database = path,
+        .accepts_streams = true,
         .node_bytes_max = PORT_HOST_NODE_BYTES,
         .hooks = {.arg = &hosts->drivers[index], .delivered = on_delivered}};
     must(host_open(hosts->loop, &options, &hosts->hosts[index], reason) == ERR_OK);

@@ -74,10 +74,12 @@ void node_expect_next(const struct node *node, struct slice bytes)
 
 void node_on_path(struct node *node, int path, enum port_path_event event)
 {
-    (void)path;
-    (void)event;
     struct probe *probe = probe_of(node);
-    leave(probe, enter(probe));
+    uint64_t now_us = enter(probe);
+    must(probe->path_event_count < PROBE_PATH_EVENTS_MAX);
+    probe->path_events[probe->path_event_count].path = path;
+    probe->path_events[probe->path_event_count++].event = event;
+    leave(probe, now_us);
 }
 
 void node_on_wake(struct node *node)

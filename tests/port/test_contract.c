@@ -288,6 +288,79 @@ Test(port, a_carrier_is_there_or_said_to_be_unsupported)
     cr_assert_eq(shot.status, ERR_INVALID);
 }
 
+struct carriage {
+    enum port_carrier carrier;
+    struct port_addr to;
+    int path;
+};
+
+static void open_carrier(struct probe *p, void *arg)
+{
+    struct carriage *carriage = arg;
+    carriage->path = p->port->ops->path_open(p->port, carriage->carrier, NULL, &carriage->to);
+    cr_assert_eq(p->path_event_count, 0u, "an event inside the entry");
+}
+
+static bool has_event(void *arg)
+{
+    return probe(0)->path_event_count >= *(unsigned *)arg;
+}
+
+/* Both streams; a host without them has said so above. */
+static void carry(enum port_carrier carrier)
+{
+    struct carriage carriage = {.carrier = carrier, .to = probe(1)->port->local};
+    port_host_enter(hosts, 0, open_carrier, &carriage);
+    if (carriage.path == ERR_UNSUPPORTED) {
+        return;
+    }
+    cr_assert_gt(carriage.path, 0);
+    cr_assert(port_host_run(hosts, has_event, &(unsigned){1}, LIMIT));
+    cr_assert_eq(probe(0)->path_events[0].path, carriage.path);
+    cr_assert_eq(probe(0)->path_events[0].event, PORT_PATH_UP);
+
+    static const size_t lens[] = {1, 2, PORT_DATAGRAM_MAX, 3, 700};
+    for (size_t i = 0; i < array_len(lens); i++) {
+        struct shot shot = {.path = carriage.path, .len = lens[i], .fill = (uint8_t)(i + 1)};
+        port_host_enter(hosts, 0, shoot, &shot);
+        cr_assert_eq(shot.status, ERR_OK);
+    }
+    probe(1)->on_datagram = answer;
+    cr_assert(port_host_run(hosts, first_has_received, &(unsigned){array_len(lens)}, LIMIT));
+    for (size_t i = 0; i < array_len(lens); i++) {
+        const struct probe_datagram *there = &probe(1)->datagrams[i];
+        const struct probe_datagram *back = &probe(0)->datagrams[i];
+        cr_assert_eq(there->len, lens[i]);
+        cr_assert_eq(there->bytes[lens[i] - 1], i + 1);
+        cr_assert_eq(there->path, PORT_MAIN_PATH);
+        cr_assert(port_addr_equal(&there->from, &probe(0)->port->local), "one address for a peer");
+        cr_assert_eq(back->len, lens[i]);
+        cr_assert_eq(back->path, carriage.path);
+    }
+}
+
+Test(port, a_plain_stream_keeps_boundaries_and_one_address)
+{
+    carry(PORT_TCP);
+}
+
+Test(port, a_masked_stream_keeps_boundaries_and_one_address)
+{
+    carry(PORT_MASKED);
+}
+
+Test(port, a_stream_to_nobody_is_refused)
+{
+    struct carriage carriage = {.carrier = PORT_TCP, .to = probe(1)->port->local};
+    memcpy(carriage.to.port, "\0\1", sizeof carriage.to.port); /* tcpmux: nobody is there. */
+    port_host_enter(hosts, 0, open_carrier, &carriage);
+    if (carriage.path == ERR_UNSUPPORTED) {
+        return;
+    }
+    cr_assert(port_host_run(hosts, has_event, &(unsigned){1}, LIMIT));
+    cr_assert_eq(probe(0)->path_events[0].event, PORT_PATH_REFUSED);
+}
+
 /* --- entropy, names, events --------------------------------------------------------------------
  */
 
