@@ -9,7 +9,7 @@
  *                                                          -> settled(ticket, status), on the loop
  *      get, scan <- overlay, then the file as last committed
  *
- * WAL, synchronous=FULL: a settled ticket survives power loss (sqlite.org/wal.html section 3). The
+ * WAL, synchronous=EXTRA: a settled ticket survives power loss (sqlite.org/wal.html section 3). The
  * file is checked on open; one that is damaged or not ours is moved aside and a new one begun. When
  * the disk is full the store becomes read-only, says so once, and tries again with later commits.
  */

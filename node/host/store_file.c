@@ -455,11 +455,14 @@ static int set_up(struct store_file *file, const char *vfs, bool is_blank, char 
     /* A row above a quarter of a page takes a whole one beside it (sqlite.org/fileformat2.html
      * section 1.6). Of 8 kB that is 2,030 bytes, more than any record has. */
     bool is_ready = !is_blank || execute(file->writer, "PRAGMA page_size = 8192") == SQLITE_OK;
+    /* FULL is what a log needs. EXTRA also syncs the folder after the journal of the first commit,
+     * made before there is a log, was removed: one that came back would undo the file's beginning,
+     * and the log would be thrown away with it (sqlite.org/pragma.html#pragma_synchronous). */
+    is_ready = is_ready && execute(file->writer, "PRAGMA synchronous = EXTRA") == SQLITE_OK;
     bool is_logged = false;
     is_ready = is_ready &&
                sqlite3_exec(file->writer, "PRAGMA journal_mode = WAL", see_mode, &is_logged,
                             NULL) == SQLITE_OK &&
-               execute(file->writer, "PRAGMA synchronous = FULL") == SQLITE_OK &&
                execute(file->writer, "PRAGMA journal_size_limit = 8388608") == SQLITE_OK &&
                (!is_blank || begin_anew(file->writer));
     if (!is_ready) {

@@ -9,7 +9,9 @@
 
 enum {
     SEEDS = 300,
-    SEEDS_NIGHTLY = 10000,
+    SEEDS_NIGHTLY = 3000,
+    /* Once brought back the journal of a file's first commit, and lost all that came after. */
+    SEED_JOURNAL = 1870,
     LIVES = 4,
 };
 
@@ -81,12 +83,13 @@ Test(store_power, no_cut_loses_what_was_acknowledged)
     rig_begin(&rig);
     rig.vfs = DISK_VFS;
     uint64_t acknowledged = 0;
-    for (uint64_t seed = 1; seed <= seeds(); seed++) {
+    for (uint64_t i = 0; i <= seeds(); i++) {
+        uint64_t seed = i > 0 ? i : SEED_JOURNAL;
         struct rng rng;
         rng_stream(&rng, seed, "power", 0, 0);
         disk_begin(seed);
         oracle_begin(&oracle, &rig, seed, seed % 4 == 0 ? 60000 : 600);
-        for (int i = 0; i < LIVES; i++) {
+        for (int life = 0; life < LIVES; life++) {
             live(&rng, seed);
         }
         disk_cut_after(0);
