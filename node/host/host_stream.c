@@ -114,6 +114,13 @@ int host_carrier_send(struct host *host, int path, struct slice bytes)
     return status;
 }
 
+static bool is_loopback(const struct port_addr *addr)
+{
+    static const uint8_t v6[16] = {[15] = 1};
+    return host_addr_is_v4(addr) ? addr->ip[12] == IN_LOOPBACKNET
+                                 : memcmp(addr->ip, v6, sizeof v6) == 0;
+}
+
 /* One path for all of them: a second would hear the same. */
 static int open_neighbours(struct host *host, int path)
 {
@@ -121,8 +128,12 @@ static int open_neighbours(struct host *host, int path)
         return ERR_FULL;
     }
     char reason[HOST_REASON_SIZE];
+    /* Who is bound to this machine alone says nothing to others. */
+    bool is_local = is_loopback(&host->port.local);
     struct neighbours_options options = {.loop = &host->loop->uv,
                                          .port = NEIGHBOURS_PORT,
+                                         .interface = is_local ? "lo" : NULL,
+                                         .has_loopback = is_local,
                                          .hooks = {.arg = host, .received = on_neighbour}};
     int status = neighbours_open(&options, &host->neighbours, reason);
     if (status != ERR_OK) {
