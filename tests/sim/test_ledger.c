@@ -25,6 +25,7 @@ enum {
     SEEDS_NIGHTLY = 512,
     STORM_S = 900,
     QUIET_S = 3 * 3600,
+    KILL_COMMANDS = 3,
     SMALL_TABLE = 12, /* Every other seed: closed IOUs must make room. */
 };
 
@@ -286,6 +287,10 @@ static void rage(void)
             repeat_one();
         }
         if (dice(40) == 0) {
+            /* Something is on its way to the disk, which takes up to 5 ms. */
+            for (uint32_t i = 0; i < KILL_COMMANDS; i++) {
+                command_one(node);
+            }
             run(dice(6000));
             dice(4) == 0 ? host_stop(host) : host_kill(host);
             storm.kills++;
