@@ -26,6 +26,9 @@ static void look_self_up(struct dht *dht);
 static void on_self_found(void *owner, uint32_t tag, const struct lookup_result *result);
 static void on_far_refreshed(void *owner, uint32_t tag, const struct lookup_result *result);
 static void on_joined(struct dht *dht, enum dht_join_stage stage);
+static void look_again_later(struct dht *dht);
+static void on_look_again(struct timer *timer);
+static void on_looked_again(void *owner, uint32_t tag, const struct lookup_result *result);
 static void on_refresh(struct timer *timer);
 static void refresh_turn(struct dht *dht, uint32_t depth);
 static int refresh_bucket(struct dht *dht, uint32_t bucket, lookup_fn done);
@@ -37,6 +40,7 @@ static void on_check(struct timer *timer);
 static void ping(struct dht *dht, uint32_t peer);
 static void on_pinged(void *owner, const struct call_result *result);
 static void remember(struct dht *dht);
+static void remember_growth(struct dht *dht);
 
 void dht_upkeep_start(struct dht *dht, const struct port_addr *bootstrap, uint32_t bootstrap_count,
                       join_fn done, void *owner)
@@ -104,35 +108,39 @@ static void on_join(struct timer *timer)
 
 static void try_join(struct dht *dht)
 {
-    uint32_t known = call_known(dht);
-    known += call_bootstrap(dht);
-    if (known == 0) {
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    if (upkeep->known_next >= dht->known.count) {
+        dht_known_sort(&dht->known); /* All of them were called: once more, from those seen last. */
+        upkeep->known_next = 0;
+    }
+    (void)call_known(dht);
+    if (dht->known.count + call_bootstrap(dht) == 0) {
         on_joined(dht, JOIN_DONE); /* The first of its network. */
-    } else if (dht->upkeep.calls == 0) {
+    } else if (upkeep->calls == 0) {
         try_later(dht);
     }
 }
 
-/* Calls those seen last, in each try another few. Returns how many there are to call. */
+/* Calls the next few of those known from earlier whom we have not met again. Returns how many. */
 static uint32_t call_known(struct dht *dht)
 {
-    struct dht_known *known = &dht->known;
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    const struct dht_known *known = &dht->known;
     struct message request = {
         .kind = MESSAGE_FIND_NODE,
         .find_node = {.target = dht->identity->id, .count = dht->config->k},
     };
     struct call_options options = {.done = on_join_call, .owner = dht};
-    if (dht->upkeep.tries == 0) {
-        dht_known_sort(known);
+    uint32_t called = 0;
+    while (upkeep->known_next < known->count && called < UPKEEP_TRIED_MAX) {
+        uint32_t peer = known->peers[upkeep->known_next++].peer;
+        const struct node_id *id = &contact_at(dht->core->port, peer)->id;
+        if (dht_table_find(&dht->table, id) == PORT_INTERN_NONE) {
+            called += transport_call(dht->transport, peer, &request, &options) >= 0;
+        }
     }
-    uint32_t first = dht->upkeep.tries * UPKEEP_TRIED_MAX;
-    for (uint32_t i = 0; i < known->count && i < UPKEEP_TRIED_MAX; i++) {
-        uint32_t peer = known->peers[(first + i) % known->count].peer;
-        dht->upkeep.calls =
-            (uint8_t)(dht->upkeep.calls +
-                      (transport_call(dht->transport, peer, &request, &options) >= 0));
-    }
-    return known->count;
+    upkeep->calls = (uint8_t)(upkeep->calls + called);
+    return called;
 }
 
 static uint32_t call_bootstrap(struct dht *dht)
@@ -246,10 +254,48 @@ static void on_joined(struct dht *dht, enum dht_join_stage stage)
     start_refresh(dht);
     if (stage == JOIN_SPREAD) {
         remember(dht);
+        upkeep->looks = 0;
+        look_again_later(dht);
     }
     if (!upkeep->is_success_told) {
         upkeep->is_success_told = true;
         upkeep->done(upkeep->owner, ERR_OK, (uint32_t)(core_now(dht->core) - upkeep->started_us));
+    }
+}
+
+/* Whoever answered first may know as little as we do: when many start at once, all of them join
+ * through each other. A join that found fewer than k contacts has not met its neighbourhood yet,
+ * or the network is that small. */
+static void look_again_later(struct dht *dht)
+{
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    if (dht->table.count < dht->config->k && upkeep->looks < UPKEEP_LOOKS_MAX) {
+        upkeep->looked_count = dht->table.count;
+        timer_start(&dht->core->timers, &upkeep->join,
+                    jittered(dht, (uint64_t)RETRY_FIRST_US << upkeep->looks++, 25), on_look_again);
+    }
+}
+
+static void on_look_again(struct timer *timer)
+{
+    struct dht *dht = container_of(timer, struct dht, upkeep.join);
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    remember_growth(dht);
+    uint32_t called = dht->table.count < dht->config->k ? call_known(dht) : 0;
+    if (called == 0 && dht->table.count == upkeep->looked_count) {
+        return; /* There is nobody else, so far. */
+    }
+    if (dht_lookup(dht, &dht->identity->id, LOOKUP_NODE, on_looked_again, dht, 0) != ERR_OK) {
+        look_again_later(dht);
+    }
+}
+
+static void on_looked_again(void *owner, uint32_t tag, const struct lookup_result *result)
+{
+    (void)tag;
+    struct dht *dht = owner;
+    if (result->status != ERR_STOPPED && dht->upkeep.stage >= JOIN_SPREAD) {
+        look_again_later(dht);
     }
 }
 
@@ -355,14 +401,12 @@ static void on_check(struct timer *timer)
     timer_start(&dht->core->timers, timer, jittered(dht, delay_us, 10), on_check);
     if (dht->table.count == 0 && upkeep->stage >= JOIN_SPREAD) {
         upkeep->stage = JOIN_CALLING; /* Everybody is gone: start again. */
+        upkeep->known_next = dht->known.count;
         timer_stop(&dht->core->timers, &upkeep->refresh);
         timer_start(&dht->core->timers, &upkeep->join, 0, on_join);
         return;
     }
-    /* A young table grows fast: what was remembered of it is soon too little to come back by. */
-    if (dht->table.count >= 2 * upkeep->remembered) {
-        remember(dht);
-    }
+    remember_growth(dht);
     if (suspect != PORT_INTERN_NONE && !upkeep->is_checking) {
         ping(dht, suspect); /* A second silence settles it. */
     }
@@ -390,4 +434,12 @@ static void remember(struct dht *dht)
 {
     dht->upkeep.remembered = dht->table.count;
     dht_known_save(&dht->known, &dht->table);
+}
+
+/* A young table grows fast: what was remembered of it is soon too little to come back by. */
+static void remember_growth(struct dht *dht)
+{
+    if (dht->table.count >= 2 * dht->upkeep.remembered) {
+        remember(dht);
+    }
 }

@@ -2,6 +2,7 @@
  *
  *      start -> known peers, bootstrap addresses -> FIND_NODE(self) -> self lookup
  *            -> the three farthest buckets at once -> the others, spread over join_spread_us
+ *            -> fewer than k contacts: other known peers, another self lookup a little later
  *      refresh timer -> a random id of the next bucket, or our own -> node lookup
  *      check timer   -> one that has failed once, or the most silent of the next bucket -> ping
  *
@@ -16,6 +17,7 @@
 enum {
     UPKEEP_TRIED_MAX = 8,   /* Of each kind, in one try to join. */
     UPKEEP_FAR_BUCKETS = 3, /* Refreshed at once by a join. */
+    UPKEEP_LOOKS_MAX = 6,   /* Self lookups after a join that found few: the last after a minute. */
 };
 
 /* Called with ERR_UNREACHABLE at most once, when the first try reached nobody, and with ERR_OK
@@ -41,11 +43,14 @@ struct dht_upkeep {
     uint8_t tries;   /* In a row that reached nobody. */
     uint8_t calls;   /* To those we join through, under way. */
     uint8_t lookups; /* Of the far buckets, under way. */
+    uint8_t looks;   /* For more neighbours, since the join found fewer than k. */
     bool is_failure_told;
     bool is_success_told;
     bool is_checking;
-    uint16_t remembered;  /* Contacts in the table when it was last remembered. */
-    uint8_t refresh_next; /* Bucket; the depth of the table + 1 stands for our own id. */
+    uint16_t remembered;   /* Contacts in the table when it was last remembered, */
+    uint16_t looked_count; /* and after the last look for more neighbours. */
+    uint16_t known_next;   /* Place among the known peers of the next to call. */
+    uint8_t refresh_next;  /* Bucket; the depth of the table + 1 stands for our own id. */
     uint8_t check_next;
     struct timer join;
     struct timer refresh;

@@ -153,6 +153,47 @@ Test(dht_upkeep, a_restart_joins_through_remembered_contacts, .timeout = 120)
     cr_assert(net_close(net));
 }
 
+/* Those who answer first started as late as the node itself, and know as little: the others are
+ * farther away than a whole join among neighbours takes. */
+Test(dht_upkeep, many_that_restart_together_find_more_than_each_other, .timeout = 120)
+{
+    enum { NODES = 24, KILLED = 9, SEEDS = 20, FAR_US = 800000 };
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct net *net = empty_net(seed);
+        join_all(net, NODES, SECOND);
+        net_run_for(net, 60 * SECOND);
+        for (uint32_t i = 0; i < KILLED; i++) {
+            net_kill(net_at(net, i));
+        }
+        for (uint32_t i = KILLED; i < NODES; i++) {
+            net_at(net, i)->delay_us = FAR_US;
+        }
+        for (uint32_t i = 1; i < KILLED; i++) {
+            net_revive(net_at(net, i), net_at(net, 0));
+        }
+        net_run_for(net, 10 * SECOND);
+        for (uint32_t i = 1; i < KILLED; i++) {
+            uint32_t contacts = dht_contact_count(&net_at(net, i)->dht);
+            cr_assert_geq(contacts, NODES - KILLED, "seed %u: node %u knows %u", (unsigned)seed, i,
+                          contacts);
+        }
+        check_all(net);
+        cr_assert(net_close(net));
+    }
+}
+
+/* Two that know nobody else do not look for others every second. */
+Test(dht_upkeep, a_small_network_is_soon_quiet, .timeout = 60)
+{
+    struct net *net = empty_net(12);
+    join_all(net, 2, SECOND);
+    net_run_for(net, 10 * SECOND);
+    uint32_t asked = net_requests(net, MESSAGE_FIND_NODE);
+    net_run_for(net, 110 * SECOND);
+    cr_assert_leq(net_requests(net, MESSAGE_FIND_NODE) - asked, 2);
+    cr_assert(net_close(net));
+}
+
 Test(dht_upkeep, contacts_that_died_are_forgotten_without_any_lookup, .timeout = 120)
 {
     struct net *net = empty_net(7);
