@@ -142,11 +142,7 @@ for kind in "${kinds[@]}"; do
     small "$kind" "$before"
     case $kind in
     streams | http)
-        if [ "$(jq .sent "$live_folder/flood")" -eq 0 ]; then
-            tap_skip "$kind: bytes arrived" 'nobody listens there: this flood proved nothing'
-        else
-            tap_ok "$kind: bytes arrived"
-        fi
+        tap_check "$kind: somebody listened" test "$(jq .sent "$live_folder/flood")" -gt 0
         ;;
     garbage | handshake | spread)
         tap_check "$kind: no address was sent more than it sent" \
