@@ -20,8 +20,8 @@ static void stream_pump(struct stream *stream);
 
 static void ring_write(struct stream_backlog *backlog, const uint8_t *bytes, size_t len)
 {
-    size_t at = (backlog->head + backlog->len) % sizeof backlog->bytes;
-    size_t first = sizeof backlog->bytes - at < len ? sizeof backlog->bytes - at : len;
+    size_t at = (backlog->head + backlog->len) % STREAM_BACKLOG_BYTES_MAX;
+    size_t first = STREAM_BACKLOG_BYTES_MAX - at < len ? STREAM_BACKLOG_BYTES_MAX - at : len;
     memcpy(backlog->bytes + at, bytes, first);
     memcpy(backlog->bytes, bytes + first, len - first);
     backlog->len += (uint32_t)len;
@@ -30,8 +30,8 @@ static void ring_write(struct stream_backlog *backlog, const uint8_t *bytes, siz
 /* Copies what lies `skip` bytes behind the oldest. */
 static void ring_peek(const struct stream_backlog *backlog, size_t skip, uint8_t *bytes, size_t len)
 {
-    size_t at = (backlog->head + skip) % sizeof backlog->bytes;
-    size_t first = sizeof backlog->bytes - at < len ? sizeof backlog->bytes - at : len;
+    size_t at = (backlog->head + skip) % STREAM_BACKLOG_BYTES_MAX;
+    size_t first = STREAM_BACKLOG_BYTES_MAX - at < len ? STREAM_BACKLOG_BYTES_MAX - at : len;
     memcpy(bytes, backlog->bytes + at, first);
     memcpy(bytes + first, backlog->bytes, len - first);
 }
@@ -39,8 +39,12 @@ static void ring_peek(const struct stream_backlog *backlog, size_t skip, uint8_t
 static bool backlog_put(struct stream_backlog *backlog, struct slice bytes)
 {
     uint8_t head[FRAME_HEAD_LEN];
-    if (backlog->len + sizeof head + bytes.len > sizeof backlog->bytes) {
+    if (backlog->len + sizeof head + bytes.len > STREAM_BACKLOG_BYTES_MAX) {
         return false;
+    }
+    if (backlog->bytes == NULL) {
+        backlog->bytes = malloc(STREAM_BACKLOG_BYTES_MAX); /* Untouched pages cost nothing. */
+        must(backlog->bytes != NULL);
     }
     frame_head_write(head, bytes.len);
     ring_write(backlog, head, sizeof head);
@@ -70,7 +74,7 @@ static void backlog_drop(struct stream_backlog *backlog, size_t len)
     backlog->head =
         backlog->len == 0
             ? 0
-            : (uint32_t)((backlog->head + FRAME_HEAD_LEN + len) % sizeof backlog->bytes);
+            : (uint32_t)((backlog->head + FRAME_HEAD_LEN + len) % STREAM_BACKLOG_BYTES_MAX);
     backlog->count--;
 }
 
@@ -184,6 +188,7 @@ static void on_closed(uv_handle_t *handle)
         streams->options.hooks.path_event(streams->options.hooks.arg, stream->path,
                                           stream->farewell);
     }
+    free(stream->backlog.bytes);
     free(stream);
     streams->handles--;
     streams_release(streams);

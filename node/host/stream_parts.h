@@ -26,12 +26,13 @@ enum stream_state {
     STREAM_CLOSING,
 };
 
-/* Framed datagrams, oldest first, in a ring. */
+/* Framed datagrams, oldest first, in a ring. Its memory comes with the first of them: most
+ * strangers who open a stream are never sent one. */
 struct stream_backlog {
     uint32_t head;
     uint32_t len;
     uint32_t count;
-    uint8_t bytes[STREAM_BACKLOG_BYTES_MAX];
+    uint8_t *bytes; /* STREAM_BACKLOG_BYTES_MAX, or NULL. */
 };
 
 struct stream {
