@@ -25,10 +25,12 @@ enum {
     EDGE_IDLE_PER_IP_MAX = 32,
     /* Cut connections are gone only when libmicrohttpd has looked at them. */
     EDGE_CONNECTIONS_MAX = EDGE_IDLE_MAX + FACE_WAITS_MAX + FACE_STREAMS_MAX + 64,
-    EDGE_CONNECTION_BYTES = 12 * 1024, /* Buffers of one connection: headers must fit. */
-    EDGE_BODY_MAX = 16 * 1024,         /* As on the control socket: VERB_LINE_MAX. */
-    EDGE_REQUEST_MS = 10000, /* From connecting, or the last answer, to the end of a request. */
-    EDGE_STALL_S = 30,       /* Without a byte in either direction. */
+    /* Buffers of one connection: headers must fit. Above 32 KiB libmicrohttpd maps them and gives
+     * them back with the connection; below, the heap keeps what a flood took. */
+    EDGE_CONNECTION_BYTES = 40 * 1024,
+    EDGE_BODY_MAX = 16 * 1024, /* As on the control socket: VERB_LINE_MAX. */
+    EDGE_REQUEST_MS = 10000,   /* From connecting, or the last answer, to the end of a request. */
+    EDGE_STALL_S = 30,         /* Without a byte in either direction. */
     EDGE_TICK_MS = 1000,
     EDGE_HEARTBEAT_MS = 15000, /* Of event streams: finds clients that are gone. */
     EDGE_METRIC_MS = 5000,
