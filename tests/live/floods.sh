@@ -45,9 +45,10 @@ does()
     fi
 }
 
+# kilobytes VmRSS: held now; VmHWM: the most that was ever held.
 kilobytes()
 {
-    awk '/^VmRSS/ { print $2 }' "/proc/${live_process[n1]}/status"
+    awk -v "name=$1:" '$1 == name { print $2 }' "/proc/${live_process[n1]}/status"
 }
 
 target_of()
@@ -120,7 +121,7 @@ attack()
 small()
 {
     local kind=$1 before=$2 now
-    now=$(kilobytes)
+    now=$(kilobytes VmRSS)
     echo "# $kind: $before KiB before, $now KiB after"
     tap_check "$kind: memory is flat" test $((now * 10)) -le $((before * 11))
 }
@@ -136,7 +137,7 @@ kinds=(garbage handshake spread signature streams http)
 for kind in "${kinds[@]}"; do
     "$flood" "$kind" "$(target_of "$kind")" "$warm_seconds" "${rates[$kind]:-0}" >/dev/null
 done
-before=$(kilobytes)
+before=$(kilobytes VmRSS)
 for kind in "${kinds[@]}"; do
     attack "$kind"
     small "$kind" "$before"
@@ -150,6 +151,9 @@ for kind in "${kinds[@]}"; do
         ;;
     esac
 done
+most=$(kilobytes VmHWM)
+echo "# the most the node ever held: $most KiB"
+tap_check 'even under attack a node holds at most the 20 MB of an idle one' test "$most" -le 20480
 tap_check 'handshakes were answered, or asked for a cookie' \
     test "$(ctl_field n1 '.traffic | .["handshake.xx_2"].sent + .["handshake.cookie"].sent' \
         stats)" -gt 0
