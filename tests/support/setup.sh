@@ -22,6 +22,7 @@ library libmicrohttpd libmicrohttpd-dev
 library libedit libedit-dev'
 
 setup_needs_test='library criterion libcriterion-dev
+header http_parser.h libhttp-parser-dev
 command git git
 command nm binutils
 command clang clang
