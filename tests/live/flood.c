@@ -5,9 +5,9 @@
  *   garbage     datagrams of random bytes, some dressed as ours (RATE a second, default 100000)
  *   handshake   first messages with a valid mac1 and a fresh ephemeral key, from many addresses
  *   spread      the same from 256 address groups instead of 16: more than a node's table has slots
- *   signature   a peer with a session that sends records with wrong signatures, and too many of
- * them streams     TCP connections that say one byte a second http        HTTP requests that never
- * end
+ *   signature   a peer with a session that sends too many records, with wrong signatures
+ *   streams     TCP connections that say one byte a second
+ *   http        HTTP requests that never end
  *
  * Targets outside 127.0.0.0/8 are refused. Prints one line of JSON: what went out and came back;
  * "address_out_max" is the worst case, over our addresses, of bytes back beyond bytes sent.
