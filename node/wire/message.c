@@ -4,46 +4,17 @@
 #include "node/base/err.h"
 #include "node/base/must.h"
 #include "node/base/prefetch.h"
+#include "node/wire/addr.h"
 #include "node/wire/codec.h"
 
 enum {
-    FAMILY_V4 = 4,
-    FAMILY_V6 = 6,
     CONTACT_V4_LEN = 1 + CRYPTO_PUBLIC_LEN + 4 + 2,
     EXCHANGE_HASHES_MAX = 16,
     EXCHANGE_TTL_MAX = 3,
     BOOLEAN_NAMES = 2, /* Canonical: a boolean is 0 or 1 and nothing else. */
 };
 
-static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
 /* --- parts --------------------------------------------------------------------------------- */
-
-static void write_addr(struct writer *writer, const struct port_addr *addr)
-{
-    if (port_addr_is_v4(addr)) {
-        write_u8(writer, FAMILY_V4);
-        write_bytes(writer, addr->ip + sizeof v4_prefix, 4);
-    } else {
-        write_u8(writer, FAMILY_V6);
-        write_bytes(writer, addr->ip, sizeof addr->ip);
-    }
-    write_bytes(writer, addr->port, sizeof addr->port);
-}
-
-static void read_addr(struct reader *reader, struct port_addr *addr)
-{
-    uint8_t family = read_u8(reader);
-    if (family == FAMILY_V4) {
-        memcpy(addr->ip, v4_prefix, sizeof v4_prefix);
-        read_into(reader, addr->ip + sizeof v4_prefix, 4);
-    } else {
-        read_into(reader, addr->ip, sizeof addr->ip);
-        /* A mapped address has the short form only. */
-        reader->bad |= family != FAMILY_V6 || port_addr_is_v4(addr);
-    }
-    read_into(reader, addr->port, sizeof addr->port);
-}
 
 static bool read_boolean(struct reader *reader)
 {
@@ -135,7 +106,7 @@ static void read_record(struct reader *reader, struct record *record)
 {
     *record = (struct record){.kind = read_u8(reader)};
     record->expiry_s = read_u32(reader);
-    reader->bad |= record->kind < RECORD_IMMUTABLE || record->kind > RECORD_TOMBSTONE;
+    reader->bad |= record->kind < RECORD_IMMUTABLE || record->kind >= RECORD_KIND_END;
     if (record->kind != RECORD_IMMUTABLE) {
         read_into(reader, record->publisher, sizeof record->publisher);
         record->salt = read_u32(reader);
@@ -163,6 +134,15 @@ static void read_said(struct reader *reader, struct iou_statement *said)
     if (said->state != IOU_OFFERED) {
         said->said_s = read_u32(reader);
         read_into(reader, said->signature, sizeof said->signature);
+    }
+}
+
+/* Zeros that make a message as long as what it may cause: canonical too. */
+static void read_padding(struct reader *reader, size_t len)
+{
+    const uint8_t *bytes = read_bytes(reader, len);
+    for (size_t i = 0; bytes != NULL && i < len; i++) {
+        reader->bad |= bytes[i] != 0;
     }
 }
 
@@ -461,6 +441,271 @@ static void decode_stated(struct port *port, struct reader *reader, struct messa
     read_said(reader, &stated->said);
 }
 
+static void encode_probe(const struct port *port, struct writer *writer,
+                         const struct message_probe *probe)
+{
+    (void)port;
+    static const uint8_t padding[MESSAGE_PROBE_LEN];
+    write_u64(writer, probe->nonce);
+    write_bytes(writer, padding, MESSAGE_PROBE_LEN - MESSAGE_HEADER_LEN - sizeof probe->nonce);
+}
+
+static void decode_probe(struct port *port, struct reader *reader, struct message_probe *probe)
+{
+    (void)port;
+    probe->nonce = read_u64(reader);
+    read_padding(reader, MESSAGE_PROBE_LEN - MESSAGE_HEADER_LEN - sizeof probe->nonce);
+}
+
+static void encode_probed(const struct port *port, struct writer *writer,
+                          const struct message_probed *probed)
+{
+    (void)port;
+    write_u64(writer, probed->nonce);
+    write_u64(writer, probed->own_nonce);
+    write_addr(writer, &probed->observed);
+}
+
+static void decode_probed(struct port *port, struct reader *reader, struct message_probed *probed)
+{
+    (void)port;
+    probed->nonce = read_u64(reader);
+    probed->own_nonce = read_u64(reader);
+    read_addr(reader, &probed->observed);
+}
+
+static void encode_proved(const struct port *port, struct writer *writer,
+                          const struct message_proved *proved)
+{
+    (void)port;
+    write_u64(writer, proved->nonce);
+}
+
+static void decode_proved(struct port *port, struct reader *reader, struct message_proved *proved)
+{
+    (void)port;
+    proved->nonce = read_u64(reader);
+}
+
+static void encode_reach(const struct port *port, struct writer *writer,
+                         const struct message_reach *reach)
+{
+    (void)port;
+    write_u8(writer, reach->from);
+}
+
+static void decode_reach(struct port *port, struct reader *reader, struct message_reach *reach)
+{
+    (void)port;
+    reach->from = read_u8(reader);
+    reader->bad |= reach->from > REACH_FROM_STRANGER;
+}
+
+static void encode_reached(const struct port *port, struct writer *writer,
+                           const struct message_reached *reached)
+{
+    (void)port;
+    write_u8(writer, reached->status);
+    write_addr(writer, &reached->observed);
+}
+
+static void decode_reached(struct port *port, struct reader *reader,
+                           struct message_reached *reached)
+{
+    (void)port;
+    reached->status = read_u8(reader);
+    reader->bad |= reached->status > REACHED_UNKNOWN;
+    read_addr(reader, &reached->observed);
+}
+
+static void encode_dial(const struct port *port, struct writer *writer,
+                        const struct message_dial *dial)
+{
+    (void)port;
+    static const uint8_t padding[MESSAGE_DIAL_LEN];
+    const uint8_t *start = writer->next;
+    write_bytes(writer, dial->key, sizeof dial->key);
+    write_addr(writer, &dial->addr);
+    write_bytes(writer, padding,
+                MESSAGE_DIAL_LEN - MESSAGE_HEADER_LEN - (size_t)(writer->next - start));
+}
+
+static void decode_dial(struct port *port, struct reader *reader, struct message_dial *dial)
+{
+    (void)port;
+    const uint8_t *start = reader->next;
+    read_into(reader, dial->key, sizeof dial->key);
+    read_addr(reader, &dial->addr);
+    size_t read = (size_t)(reader->next - start);
+    read_padding(reader, MESSAGE_DIAL_LEN - MESSAGE_HEADER_LEN - read);
+}
+
+static void encode_dialled(const struct port *port, struct writer *writer,
+                           const struct message_dialled *dialled)
+{
+    (void)port;
+    write_u8(writer, dialled->status);
+}
+
+static void decode_dialled(struct port *port, struct reader *reader,
+                           struct message_dialled *dialled)
+{
+    (void)port;
+    dialled->status = read_u8(reader);
+    reader->bad |= dialled->status > REACHED_UNKNOWN;
+}
+
+static void encode_reserve(const struct port *port, struct writer *writer,
+                           const struct message_reserve *reserve)
+{
+    (void)port;
+    write_u32(writer, reserve->life_s);
+}
+
+static void decode_reserve(struct port *port, struct reader *reader,
+                           struct message_reserve *reserve)
+{
+    (void)port;
+    reserve->life_s = read_u32(reader);
+}
+
+static void encode_reserved(const struct port *port, struct writer *writer,
+                            const struct message_reserved *reserved)
+{
+    (void)port;
+    write_u8(writer, reserved->status);
+    if (reserved->status == RELAY_OK) {
+        write_voucher(writer, &reserved->voucher);
+    }
+}
+
+static void decode_reserved(struct port *port, struct reader *reader,
+                            struct message_reserved *reserved)
+{
+    (void)port;
+    reserved->status = read_u8(reader);
+    reader->bad |= reserved->status >= RELAY_STATUS_COUNT;
+    if (reserved->status == RELAY_OK) {
+        read_voucher(reader, &reserved->voucher);
+    }
+}
+
+static void encode_connect(const struct port *port, struct writer *writer,
+                           const struct message_connect *connect)
+{
+    (void)port;
+    write_bytes(writer, connect->target, sizeof connect->target);
+    write_voucher(writer, &connect->voucher);
+}
+
+static void decode_connect(struct port *port, struct reader *reader,
+                           struct message_connect *connect)
+{
+    (void)port;
+    read_into(reader, connect->target, sizeof connect->target);
+    read_voucher(reader, &connect->voucher);
+}
+
+static void encode_connected(const struct port *port, struct writer *writer,
+                             const struct message_connected *connected)
+{
+    (void)port;
+    write_u8(writer, connected->status);
+    write_u32(writer, connected->circuit);
+}
+
+static void decode_connected(struct port *port, struct reader *reader,
+                             struct message_connected *connected)
+{
+    (void)port;
+    connected->status = read_u8(reader);
+    reader->bad |= connected->status >= RELAY_STATUS_COUNT;
+    connected->circuit = read_u32(reader);
+}
+
+static void encode_punch(const struct port *port, struct writer *writer,
+                         const struct message_punch *punch)
+{
+    (void)port;
+    write_u8(writer, punch->round);
+    write_u8(writer, punch->mapping);
+    write_u8(writer, punch->filtering);
+    write_u8(writer, punch->count);
+    for (uint32_t i = 0; i < punch->count; i++) {
+        write_u8(writer, punch->candidates[i].type);
+        write_addr(writer, &punch->candidates[i].addr);
+    }
+}
+
+static void decode_punch(struct port *port, struct reader *reader, struct message_punch *punch)
+{
+    (void)port;
+    punch->round = read_u8(reader);
+    punch->mapping = read_u8(reader);
+    punch->filtering = read_u8(reader);
+    punch->count = read_u8(reader);
+    reader->bad |= punch->count > PUNCH_CANDIDATES_MAX;
+    for (uint32_t i = 0; i < punch->count && !reader->bad; i++) {
+        punch->candidates[i].type = read_u8(reader);
+        reader->bad |= punch->candidates[i].type >= CANDIDATE_TYPE_COUNT;
+        read_addr(reader, &punch->candidates[i].addr);
+    }
+}
+
+static void encode_punching(const struct port *port, struct writer *writer,
+                            const struct message_punching *punching)
+{
+    encode_punch(port, writer, &punching->side);
+}
+
+static void decode_punching(struct port *port, struct reader *reader,
+                            struct message_punching *punching)
+{
+    decode_punch(port, reader, &punching->side);
+}
+
+static void encode_punch_go(const struct port *port, struct writer *writer,
+                            const struct message_punch_go *go)
+{
+    (void)port;
+    write_u8(writer, go->round);
+}
+
+static void decode_punch_go(struct port *port, struct reader *reader, struct message_punch_go *go)
+{
+    (void)port;
+    go->round = read_u8(reader);
+}
+
+static void encode_relay(const struct port *port, struct writer *writer,
+                         const struct message_relay *relay)
+{
+    (void)port;
+    write_sized(writer, relay->datagram);
+}
+
+static void decode_relay(struct port *port, struct reader *reader, struct message_relay *relay)
+{
+    (void)port;
+    relay->datagram = read_sized(reader, MESSAGE_RELAYED_MAX);
+    reader->bad |= relay->datagram.len == 0;
+}
+
+static void encode_hung_up(const struct port *port, struct writer *writer,
+                           const struct message_hung_up *hung_up)
+{
+    (void)port;
+    write_u8(writer, hung_up->reason);
+}
+
+static void decode_hung_up(struct port *port, struct reader *reader,
+                           struct message_hung_up *hung_up)
+{
+    (void)port;
+    hung_up->reason = read_u8(reader);
+    reader->bad |= hung_up->reason >= HUNG_UP_REASON_COUNT;
+}
+
 /* --- the table ----------------------------------------------------------------------------- */
 
 int message_encode(const struct port *port, const struct message *message, uint8_t *buffer,
@@ -574,6 +819,12 @@ size_t message_answer_max(const struct message *request)
         return MESSAGE_MAX;
     case MESSAGE_STATEMENT:
         return MESSAGE_HEADER_LEN + 1 + 1 + 4 + CRYPTO_SIGNATURE_LEN;
+    case MESSAGE_RESERVE:
+        return MESSAGE_HEADER_LEN + 1 + VOUCHER_LEN;
+    case MESSAGE_PUNCH:
+        return MESSAGE_MAX;
+    case MESSAGE_REACH:
+        return MESSAGE_HEADER_LEN + 1 + 1 + sizeof(struct port_addr);
     default:
         return MESSAGE_HEADER_LEN + 16;
     }

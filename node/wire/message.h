@@ -14,17 +14,22 @@
 #include "node/wire/contact.h"
 #include "node/wire/iou.h"
 #include "node/wire/record.h"
+#include "node/wire/voucher.h"
 
 enum message_class {
     MESSAGE_READ,  /* An idempotent request: may ride in a first handshake message. */
     MESSAGE_WRITE, /* A request that needs an established session. */
     MESSAGE_REPLY,
+    MESSAGE_NOTE, /* Needs a session too, and has no reply. */
 };
 
 /*    name       number body        text          owner      class */
 #define MESSAGES(X)                                                                                \
     X(PING, 0x01, ping, "ping", transport, READ)                                                   \
     X(PONG, 0x02, pong, "pong", transport, REPLY)                                                  \
+    X(PROBE, 0x03, probe, "probe", transport, NOTE)                                                \
+    X(PROBED, 0x04, probed, "probed", transport, NOTE)                                             \
+    X(PROVED, 0x05, proved, "proved", transport, NOTE)                                             \
     X(FIND_NODE, 0x10, find_node, "dht.find_node", dht, READ)                                      \
     X(NODES, 0x11, nodes, "dht.nodes", dht, REPLY)                                                 \
     X(FIND_VALUE, 0x12, find_value, "dht.find_value", dht, READ)                                   \
@@ -38,13 +43,26 @@ enum message_class {
     X(APP, 0x30, app, "node.app", app, WRITE)                                                      \
     X(APP_DONE, 0x31, app_done, "node.app_done", app, REPLY)                                       \
     X(STATEMENT, 0x40, statement, "ledger.statement", ledger, WRITE)                               \
-    X(STATED, 0x41, stated, "ledger.stated", ledger, REPLY)
+    X(STATED, 0x41, stated, "ledger.stated", ledger, REPLY)                                        \
+    X(REACH, 0x50, reach, "nat.reach", nat, WRITE)                                                 \
+    X(REACHED, 0x51, reached, "nat.reached", nat, REPLY)                                           \
+    X(DIAL, 0x52, dial, "nat.dial", nat, WRITE)                                                    \
+    X(DIALLED, 0x53, dialled, "nat.dialled", nat, REPLY)                                           \
+    X(RESERVE, 0x54, reserve, "nat.reserve", nat, WRITE)                                           \
+    X(RESERVED, 0x55, reserved, "nat.reserved", nat, REPLY)                                        \
+    X(CONNECT, 0x56, connect, "nat.connect", nat, WRITE)                                           \
+    X(CONNECTED, 0x57, connected, "nat.connected", nat, REPLY)                                     \
+    X(PUNCH, 0x58, punch, "nat.punch", nat, WRITE)                                                 \
+    X(PUNCHING, 0x59, punching, "nat.punching", nat, REPLY)                                        \
+    X(PUNCH_GO, 0x5a, punch_go, "nat.punch_go", nat, NOTE)                                         \
+    X(RELAY, 0x5b, relay, "nat.relay", nat, NOTE)                                                  \
+    X(HUNG_UP, 0x5c, hung_up, "nat.hung_up", nat, NOTE)
 
 enum message_kind {
 #define MESSAGE_ENUM(name, number, body, text, owner, class) MESSAGE_##name = (number),
     MESSAGES(MESSAGE_ENUM)
 #undef MESSAGE_ENUM
-        MESSAGE_KIND_MAX = 0x42
+        MESSAGE_KIND_MAX = 0x5d
 };
 
 enum {
@@ -53,6 +71,13 @@ enum {
     MESSAGE_BLOOM_MAX = 400,    /* 1 % false positives for 330 known peers: 9.6 bits each. */
     MESSAGE_PAYLOAD_MAX = 1000, /* Application and broadcast payload of one datagram. */
     MESSAGE_MAX = 1160,         /* PORT_DATAGRAM_MAX less the session's 40 bytes at most. */
+    MESSAGE_PROBE_LEN = MESSAGE_HEADER_LEN + 2 * 8 + 1 + 16 + 2, /* As long as any PROBED. */
+    /* At least the IK 1 that it has somebody send (transport/packet.h), less the session's bytes.
+     */
+    MESSAGE_DIAL_LEN = 200,
+    /* A datagram inside a RELAY: what the session of the relay leaves of PORT_DATAGRAM_MAX. The
+     * longest message that goes over a circuit, a broadcast, still fits into it sealed. */
+    MESSAGE_RELAYED_MAX = 1160,
 };
 
 /* Contact list: handles after decoding, one reference each to whoever decodes. */
@@ -68,6 +93,22 @@ struct message_ping {
 struct message_pong {
     uint64_t nonce;
     struct port_addr observed; /* Where the ping came from. */
+};
+
+/* Trying a way to the peer of a session: each side sends a nonce there and gets it back. `observed`
+ * is where the PROBE came from. */
+struct message_probe {
+    uint64_t nonce;
+};
+
+struct message_probed {
+    uint64_t nonce;
+    uint64_t own_nonce;
+    struct port_addr observed;
+};
+
+struct message_proved {
+    uint64_t nonce;
 };
 
 struct message_find_node {
@@ -166,6 +207,118 @@ enum ledger_status {
 struct message_stated {
     uint8_t status; /* enum ledger_status */
     struct iou_statement said;
+};
+
+/* Please find out whether I can be reached at the address that you see me at: from another port of
+ * yours, or by somebody I have never written to. */
+enum reach_from {
+    REACH_FROM_PORT = 0,
+    REACH_FROM_STRANGER = 1,
+};
+
+struct message_reach {
+    uint8_t from; /* enum reach_from */
+};
+
+enum reached_status {
+    REACHED_YES = 0, /* Of REACH_FROM_PORT: it was sent; whoever it reached knows. */
+    REACHED_NO = 1,
+    REACHED_UNKNOWN = 2, /* Nobody could try. */
+};
+
+struct message_reached {
+    uint8_t status; /* enum reached_status */
+    struct port_addr observed;
+};
+
+/* From the asked to the stranger: shake hands with this node there, once. */
+struct message_dial {
+    uint8_t key[CRYPTO_PUBLIC_LEN];
+    struct port_addr addr;
+};
+
+struct message_dialled {
+    uint8_t status; /* enum reached_status */
+};
+
+enum relay_status {
+    RELAY_OK,
+    RELAY_FULL,    /* No room, or the limit of this peer or its address group is reached. */
+    RELAY_MISSING, /* No such reservation, or its holder is gone. */
+    RELAY_REFUSED, /* It relays for nobody, or the voucher is none of its own. */
+    RELAY_STATUS_COUNT
+};
+
+struct message_reserve {
+    uint32_t life_s; /* Wanted. */
+};
+
+struct message_reserved {
+    uint8_t status; /* enum relay_status */
+    struct voucher voucher;
+};
+
+/* A circuit to the holder of this key, who has a reservation with the relay. */
+struct message_connect {
+    uint8_t target[CRYPTO_PUBLIC_LEN];
+    struct voucher voucher;
+};
+
+struct message_connected {
+    uint8_t status; /* enum relay_status */
+    uint32_t circuit;
+};
+
+/* Types and their order of preference: RFC 8445 section 5.1.2.2, with mapped between them. */
+enum candidate_type {
+    CANDIDATE_HOST,
+    CANDIDATE_MAPPED,           /* By a router that was asked to. */
+    CANDIDATE_SERVER_REFLEXIVE, /* As others see us. */
+    CANDIDATE_PREDICTED,        /* As the next mapping of a sequential box may be. */
+    CANDIDATE_TYPE_COUNT
+};
+
+enum { PUNCH_CANDIDATES_MAX = 12 };
+
+struct candidate {
+    uint8_t type; /* enum candidate_type */
+    struct port_addr addr;
+};
+
+/* Where I can perhaps be reached, and how the box in front of me behaves (node/nat/classify.h). */
+struct message_punch {
+    uint8_t round;
+    uint8_t mapping;
+    uint8_t filtering;
+    uint8_t count;
+    struct candidate candidates[PUNCH_CANDIDATES_MAX];
+};
+
+/* The answer has the same shape. */
+struct message_punching {
+    struct message_punch side;
+};
+
+/* Now: the caller sends its own half a round trip later. */
+struct message_punch_go {
+    uint8_t round;
+};
+
+/* A datagram of the circuit in `call`. */
+struct message_relay {
+    struct slice datagram;
+};
+
+enum hung_up_reason {
+    HUNG_UP_BYTES, /* The circuit's bytes are used up, */
+    HUNG_UP_TIME,  /* its time is over, */
+    HUNG_UP_GONE,  /* or the other side is gone. */
+    HUNG_UP_REASON_COUNT
+};
+
+/* The circuit in `call` is no more. */
+struct message_hung_up {
+    uint8_t reason; /* enum hung_up_reason */
 };
 
 struct message {

@@ -21,6 +21,10 @@ void record_key(struct node_id *key, const struct record *record)
                     slice_of(NULL, 0));
         return;
     }
+    if (record->kind == RECORD_PRESENCE) {
+        contact_id(key, record->publisher);
+        return;
+    }
     uint8_t salt[4];
     struct writer writer = writer_of(salt, sizeof salt);
     write_u32(&writer, record->salt);
@@ -101,6 +105,8 @@ static bool is_shaped(const struct record *record)
                memcmp(record->signature, zero, sizeof record->signature) == 0;
     case RECORD_MUTABLE:
         return record->expiry_s <= RECORD_EXPIRY_MAX_S;
+    case RECORD_PRESENCE:
+        return record->salt == 0 && record->expiry_s <= RECORD_EXPIRY_MAX_S;
     case RECORD_TOMBSTONE:
         return record->expiry_s == RECORD_TOMBSTONE_S && record->value.len == 0;
     default:

@@ -6,7 +6,8 @@
  * key is the hash of its publisher and salt; the highest sequence wins, and of equal sequences with
  * different values the one with the lower body hash, so that all holders settle on the same. A
  * tombstone is a mutable record without value; it lives RECORD_EXPIRY_MAX_S plus a margin, longer
- * than anything it could have to suppress.
+ * than anything it could have to suppress. A presence is a mutable record whose key is the id of
+ * its publisher: who looks for a node that does not serve finds it where the node would be.
  */
 #ifndef NODE_WIRE_RECORD_H
 #define NODE_WIRE_RECORD_H
@@ -25,6 +26,8 @@ enum record_kind {
     RECORD_IMMUTABLE = 1,
     RECORD_MUTABLE = 2,
     RECORD_TOMBSTONE = 3,
+    RECORD_PRESENCE = 4, /* How the node that signs it can be reached: wire/voucher.h. */
+    RECORD_KIND_END
 };
 
 struct record {

@@ -1,5 +1,6 @@
 /* random_message.c - drawing and comparing messages of every kind. */
 #include "tests/unit/node_wire/random_message.h"
+#include "tests/unit/node_wire/random_nat.h"
 
 const uint8_t message_kinds[] = {
 #define KIND(name, number, body, text, owner, class) (number),
@@ -67,7 +68,7 @@ static void random_contacts(struct message_contacts *contacts, struct bare_port 
 static void random_record(struct record *record, struct rng *rng, uint8_t *bytes)
 {
     *record = (struct record){
-        .kind = (uint8_t)(RECORD_IMMUTABLE + rng_below(rng, 3)),
+        .kind = (uint8_t)(RECORD_IMMUTABLE + rng_below(rng, RECORD_KIND_END - RECORD_IMMUTABLE)),
         .expiry_s = (uint32_t)rng_next(rng),
     };
     if (record->kind != RECORD_IMMUTABLE) {
@@ -194,8 +195,8 @@ void random_message(struct message *message, uint8_t kind, struct bare_port *bar
         message->stated.status = (uint8_t)rng_below(rng, LEDGER_INVALID + 1);
         random_said(&message->stated.said, rng);
         break;
-    case MESSAGE_KIND_MAX:
-        must(kind != MESSAGE_KIND_MAX);
+    default:
+        must(random_nat(message, rng, bytes));
     }
 }
 
@@ -299,8 +300,7 @@ bool messages_equal(const struct message *a, const struct message *b)
                said_equal(&a->statement.said, &b->statement.said);
     case MESSAGE_STATED:
         return a->stated.status == b->stated.status && said_equal(&a->stated.said, &b->stated.said);
-    case MESSAGE_KIND_MAX:
-        break;
+    default:
+        return nat_messages_equal(a, b);
     }
-    return false;
 }
