@@ -5,6 +5,7 @@
 
 #include "node/base/must.h"
 #include "node/commands.h"
+#include "node/nat/nat.h"
 
 struct errand {
     struct node *node;
@@ -15,26 +16,21 @@ struct errand {
     uint16_t messages;
     uint16_t len;
     uint16_t index;
+    bool is_client; /* The peer serves nobody: it may have to be reached in another way. */
+    bool is_sought; /* Its presence has been looked up: there is no other way. */
     uint64_t amount;
     uint32_t due_s;
     uint8_t payload[MESSAGE_PAYLOAD_MAX];
 };
 
+static const uint8_t *key_of(const struct node *node, const struct node_id *id);
 static int begin(struct errand *errand, const struct node_command *command);
 static uint32_t known_peer(const struct node *node, const struct node_id *id);
-static const uint8_t *key_of(const struct node *node, const struct node_id *id);
-/* Of ourselves too: the ledger says what is wrong with that. */
-static const uint8_t *key_of(const struct node *node, const struct node_id *id)
-{
-    uint32_t peer = known_peer(node, id);
-    if (node_id_equal(id, &node->identity.id)) {
-        return node->identity.public_key;
-    }
-    return peer != PORT_INTERN_NONE ? contact_at(node->core.port, peer)->key
-                                    : ledger_key_of(&node->ledger, id);
-}
-
 static void on_found(void *owner, uint32_t tag, const struct lookup_result *result);
+static void seek_presence(struct errand *errand);
+static void on_presence(void *owner, uint32_t tag, const struct lookup_result *result);
+static void on_connected(void *owner, uint32_t tag, int status, uint32_t peer, enum nat_step step);
+static void go_on(struct errand *errand, uint32_t peer);
 static int ask(struct errand *errand, uint32_t peer);
 static void owe(struct errand *errand, const uint8_t *creditor, uint64_t took_us);
 static int connect_to(struct errand *errand, const struct port_addr *addr);
@@ -85,6 +81,17 @@ int errand_start(struct node *node, const struct node_command *command)
     return status < 0 ? status : ERR_OK;
 }
 
+/* Of ourselves too: the ledger says what is wrong with that. */
+static const uint8_t *key_of(const struct node *node, const struct node_id *id)
+{
+    uint32_t peer = known_peer(node, id);
+    if (node_id_equal(id, &node->identity.id)) {
+        return node->identity.public_key;
+    }
+    return peer != PORT_INTERN_NONE ? contact_at(node->core.port, peer)->key
+                                    : ledger_key_of(&node->ledger, id);
+}
+
 static int begin(struct errand *errand, const struct node_command *command)
 {
     struct node *node = errand->node;
@@ -108,12 +115,14 @@ static int begin(struct errand *errand, const struct node_command *command)
                : dht_lookup(&node->dht, &errand->to, LOOKUP_NODE, on_found, errand, 0);
 }
 
-/* Who has a session with us, or is in the table. */
+/* Who has a session with us that can be used, or is in the table. */
 static uint32_t known_peer(const struct node *node, const struct node_id *id)
 {
     struct transport_session session;
-    return transport_session_of(&node->transport, id, &session) ? session.peer
-                                                                : dht_find(&node->dht, id);
+    return transport_session_of(&node->transport, id, &session) &&
+                   nat_is_fresh(&node->nat, &session)
+               ? session.peer
+               : dht_find(&node->dht, id);
 }
 
 static void on_found(void *owner, uint32_t tag, const struct lookup_result *result)
@@ -121,18 +130,72 @@ static void on_found(void *owner, uint32_t tag, const struct lookup_result *resu
     (void)tag;
     struct errand *errand = owner;
     const struct port *port = errand->node->core.port;
-    uint64_t took_us = core_now(&errand->node->core) - errand->start_us;
     errand->messages = result->messages;
-    if (result->count == 0 ||
-        !node_id_equal(&contact_at(port, result->nearest[0])->id, &errand->to)) {
-        end(errand, ERR_UNREACHABLE, took_us);
+    if (result->status == ERR_STOPPED) {
+        end(errand, ERR_STOPPED, core_now(&errand->node->core) - errand->start_us);
+    } else if (result->count > 0 &&
+               node_id_equal(&contact_at(port, result->nearest[0])->id, &errand->to)) {
+        go_on(errand, result->nearest[0]);
+    } else {
+        seek_presence(errand);
+    }
+}
+
+/* It does not serve, so it is in no table: perhaps it has said how it can be reached. */
+static void seek_presence(struct errand *errand)
+{
+    struct node *node = errand->node;
+    uint32_t known = known_peer(node, &errand->to);
+    if (known != PORT_INTERN_NONE && !errand->is_client) {
+        go_on(errand, known);
         return;
     }
+    errand->is_sought = true;
+    int status = dht_lookup(&node->dht, &errand->to, LOOKUP_VALUE, on_presence, errand, 0);
+    if (status != ERR_OK) {
+        end(errand, status, core_now(&node->core) - errand->start_us);
+    }
+}
+
+static void on_presence(void *owner, uint32_t tag, const struct lookup_result *result)
+{
+    (void)tag;
+    struct errand *errand = owner;
+    struct node *node = errand->node;
+    const struct record *record = result->record;
+    struct presence presence;
+    errand->messages = (uint16_t)(errand->messages + result->messages);
+    int status = result->status == ERR_STOPPED ? ERR_STOPPED : ERR_UNREACHABLE;
+    if (result->status == ERR_OK && record->kind == RECORD_PRESENCE &&
+        presence_read(record->value, &presence)) {
+        status = nat_connect(&node->nat, record->publisher, &presence, on_connected, errand, 0);
+    }
+    if (status != ERR_OK) {
+        end(errand, status, core_now(&node->core) - errand->start_us);
+    }
+}
+
+static void on_connected(void *owner, uint32_t tag, int status, uint32_t peer, enum nat_step step)
+{
+    (void)tag;
+    (void)step;
+    struct errand *errand = owner;
+    if (status == ERR_OK) {
+        go_on(errand, peer);
+    } else {
+        end(errand, status, core_now(&errand->node->core) - errand->start_us);
+    }
+}
+
+/* The peer is known. */
+static void go_on(struct errand *errand, uint32_t peer)
+{
+    uint64_t took_us = core_now(&errand->node->core) - errand->start_us;
     if (errand->kind == NODE_IOU_OWE) {
-        owe(errand, contact_at(port, result->nearest[0])->key, took_us);
+        owe(errand, contact_at(errand->node->core.port, peer)->key, took_us);
         return;
     }
-    int status = ask(errand, result->nearest[0]);
+    int status = ask(errand, peer);
     if (status < 0) {
         end(errand, status, took_us);
     }
@@ -141,6 +204,8 @@ static void on_found(void *owner, uint32_t tag, const struct lookup_result *resu
 static int ask(struct errand *errand, uint32_t peer)
 {
     struct transport *transport = &errand->node->transport;
+    struct transport_session session;
+    errand->is_client = transport_session_of(transport, &errand->to, &session) && session.is_client;
     struct call_options options = {.done = on_done, .owner = errand};
     int call;
     if (errand->kind == NODE_PING) {
@@ -187,6 +252,10 @@ static void on_done(void *owner, const struct call_result *result)
     struct node *node = errand->node;
     uint64_t took_us = core_now(&node->core) - errand->start_us;
     if (result->outcome == CALL_SLOW) {
+        return;
+    }
+    if (result->outcome == CALL_LOST && errand->is_client && !errand->is_sought) {
+        seek_presence(errand); /* Its box has forgotten us, or it has moved. */
         return;
     }
     if (errand->kind == NODE_SEND) {

@@ -1,6 +1,7 @@
 /* errand.h - commands that need one peer: NODE_SEND, NODE_PING, NODE_CONNECT, NODE_IOU_OWE.
  *
  *      SEND                  lookup of the receiver -> APP ------------------> NODE_SENT
+ *           of a client: lookup of its presence -> circuit -> APP
  *      PING     known peer, or lookup of the peer   -> PING -----------------> NODE_PINGED
  *      CONNECT               Noise XX to an address -> FIND_NODE(own id) ----> NODE_CONNECTED, join
  *      IOU_OWE  known peer, or lookup of the creditor -> its key -> ledger --> NODE_IOU_DONE

@@ -11,9 +11,18 @@
 
 static int wire_up(struct node *node);
 static void on_message(void *arg, const struct message_from *from, const struct message *message);
-static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us);
+static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us, bool is_client);
 static void on_lost(void *arg, uint32_t peer);
 static bool on_is_wanted(void *arg, const struct node_id *id, const struct port_addr *addr);
+static void on_to_relay(void *arg, const struct port_addr *to, struct slice datagram);
+static bool on_proved(void *arg, uint32_t session, const struct transport_way *way,
+                      const struct port_addr *observed);
+static uint32_t nat_sample(void *arg, uint32_t *peers, uint32_t max);
+static uint32_t nat_trust(void *arg, const struct node_id *id);
+static void on_presence(void *arg, const struct presence *presence, uint32_t life_s);
+static void on_presence_put(void *owner, uint32_t tag, const struct put_result *result);
+static void on_serving(void *arg, bool is_server);
+static uint32_t gossip_clients(void *arg, uint32_t *peers, uint32_t max);
 static uint32_t guard_trust(void *arg, const struct node_id *id);
 static uint32_t gossip_priority(void *arg, uint32_t peer);
 static void on_offended(void *arg, const struct node_id *id, enum guard_offence which);
@@ -49,6 +58,24 @@ void node_config_default(struct node_config *config)
                       .session_idle_us = 60 * SECOND,
                       .rekey_after_us = 120 * SECOND,
                       .rekey_after_messages = UINT64_C(1) << 60},
+        .nat = {.reach = NAT_REACH_PUBLIC,
+                .is_relay = true,
+                .has_punching = true,
+                .relays_wanted = 2,
+                .opener_ttl = 5, /* HyperDHT: past any boxes of ours, short of the peer's. */
+                .punch_rounds = 4,
+                .punch_attempts = 3, /* libp2p's DCUtR; 97.6 % of what succeeds does at once. */
+                .keep_us = 15 * SECOND,
+                .recheck_us = 600 * SECOND,
+                .punch_again_us = 30 * SECOND,
+                .reservations_max = 128,
+                .circuits_max = 64,
+                .reservation_s = 3600,
+                .circuit_s = 120,
+                .circuit_bytes = 256 << 10,
+                .reservations_per_hour = 16,
+                .circuits_per_hour = 64,
+                .bytes_per_hour = 4 << 20},
         .dht = {.k = 20,
                 .alpha = 3,
                 .group_bucket_max = 2,
@@ -117,8 +144,8 @@ void node_expect_next(const struct node *node, struct slice bytes)
 
 void node_on_path(struct node *node, int path, enum port_path_event event)
 {
-    /* Only the main path is in use; extra ones come with NAT traversal. */
-    must(path == PORT_MAIN_PATH);
+    /* Extra UDP paths have no events, and streams of their own are not opened yet. */
+    (void)path;
     (void)event;
     timerq_settle(&node->core.timers);
 }
@@ -168,6 +195,8 @@ void node_observe(const struct node *node, struct node_view *view)
         .lookups = dht_lookup_count(&node->dht),
         .counters = node->core.counters,
         .traffic = node->transport.traffic,
+        .nat = node->nat.counts,
+        .is_server = node->nat.is_server,
         .arena_bytes = node->core.arena.chunk_bytes,
         .is_joined = node->is_joined,
     };
@@ -181,12 +210,14 @@ void node_stop(struct node *node)
     ledger_stop(&node->ledger);
     gossip_stop(&node->gossip);
     dht_stop(&node->dht);
+    nat_stop(&node->nat);
     transport_stop(&node->transport);
 }
 
 const char *node_check(const struct node *node)
 {
     const char *wrong = transport_check(&node->transport);
+    wrong = wrong != NULL ? wrong : nat_check(&node->nat);
     wrong = wrong != NULL ? wrong : dht_check(&node->dht);
     wrong = wrong != NULL ? wrong : gossip_check(&node->gossip);
     return wrong != NULL ? wrong : ledger_check(&node->ledger);
@@ -205,9 +236,18 @@ static int wire_up(struct node *node)
                                               .message = on_message,
                                               .verified = on_verified,
                                               .lost = on_lost,
-                                              .is_wanted = on_is_wanted};
-    struct gossip_hooks gossip_hooks = {
-        .arg = node, .news = on_news, .priority = has_ledger ? gossip_priority : NULL};
+                                              .is_wanted = on_is_wanted,
+                                              .relay = on_to_relay,
+                                              .proved = on_proved};
+    struct nat_hooks nat_hooks = {.arg = node,
+                                  .sample = nat_sample,
+                                  .trust = has_ledger ? nat_trust : NULL,
+                                  .presence = on_presence,
+                                  .serving = on_serving};
+    struct gossip_hooks gossip_hooks = {.arg = node,
+                                        .news = on_news,
+                                        .priority = has_ledger ? gossip_priority : NULL,
+                                        .clients = gossip_clients};
     struct ledger_hooks ledger_hooks = {
         .arg = node, .done = node_on_iou_done, .changed = node_on_iou_changed};
 
@@ -220,9 +260,14 @@ static int wire_up(struct node *node)
                                 &node->guard, &transport_hooks);
     }
     if (status == ERR_OK) {
+        status =
+            nat_init(&node->nat, core, &config->nat, &node->identity, &node->transport, &nat_hooks);
+    }
+    if (status == ERR_OK) {
         status = dht_init(&node->dht, core, &config->dht, &node->identity, &node->transport);
     }
     if (status == ERR_OK) {
+        dht_serve(&node->dht, node->nat.is_server);
         status = gossip_init(&node->gossip, core, &config->gossip, &node->identity,
                              &node->transport, &node->dht, &gossip_hooks);
     }
@@ -262,6 +307,30 @@ static void on_message(void *arg, const struct message_from *from, const struct 
     case MESSAGE_STATEMENT:
         ledger_on_statement(&node->ledger, from, &message->statement);
         break;
+    case MESSAGE_REACH:
+        nat_on_reach(&node->nat, from, &message->reach);
+        break;
+    case MESSAGE_DIAL:
+        nat_on_dial(&node->nat, from, &message->dial);
+        break;
+    case MESSAGE_RESERVE:
+        nat_on_reserve(&node->nat, from, &message->reserve);
+        break;
+    case MESSAGE_CONNECT:
+        nat_on_connect(&node->nat, from, &message->connect);
+        break;
+    case MESSAGE_PUNCH:
+        nat_on_punch(&node->nat, from, &message->punch);
+        break;
+    case MESSAGE_PUNCH_GO:
+        nat_on_punch_go(&node->nat, from, &message->punch_go);
+        break;
+    case MESSAGE_RELAY:
+        nat_on_relay(&node->nat, from, &message->relay);
+        return; /* What is inside will be judged for itself. */
+    case MESSAGE_HUNG_UP:
+        nat_on_hung_up(&node->nat, from, &message->hung_up);
+        break;
     default:
         count(&node->core.counters, COUNT_MALFORMED); /* A reply without its call. */
         break;
@@ -272,11 +341,16 @@ static void on_message(void *arg, const struct message_from *from, const struct 
     }
 }
 
-static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us)
+static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us, bool is_client)
 {
     struct node *node = arg;
     uint32_t contacts = dht_contact_count(&node->dht);
-    dht_on_verified(&node->dht, peer, rtt_us);
+    const struct contact *contact = contact_at(node->core.port, peer);
+    if (is_client) {
+        dht_forget(&node->dht, &contact->id); /* It may have served before. */
+    } else if (!transport_is_relayed(&contact->addr)) {
+        dht_on_verified(&node->dht, peer, rtt_us);
+    }
     if (dht_contact_count(&node->dht) != contacts) {
         gossip_on_change(&node->gossip);
     }
@@ -300,6 +374,59 @@ static bool on_is_wanted(void *arg, const struct node_id *id, const struct port_
 {
     struct node *node = arg;
     return dht_is_wanted(&node->dht, id, addr);
+}
+
+static void on_to_relay(void *arg, const struct port_addr *to, struct slice datagram)
+{
+    struct node *node = arg;
+    nat_send_relayed(&node->nat, to, datagram);
+}
+
+static bool on_proved(void *arg, uint32_t session, const struct transport_way *way,
+                      const struct port_addr *observed)
+{
+    struct node *node = arg;
+    return nat_proved(&node->nat, session, way, observed);
+}
+
+static uint32_t nat_sample(void *arg, uint32_t *peers, uint32_t max)
+{
+    struct node *node = arg;
+    return dht_sample(&node->dht, peers, max);
+}
+
+static uint32_t nat_trust(void *arg, const struct node_id *id)
+{
+    const struct node *node = arg;
+    return ledger_trust_micro(&node->ledger, id);
+}
+
+/* What cannot be published now is published again with the next change, or at half its life. */
+static void on_presence(void *arg, const struct presence *presence, uint32_t life_s)
+{
+    struct node *node = arg;
+    uint8_t bytes[PRESENCE_LEN_MAX];
+    size_t len = presence_write(presence, bytes);
+    (void)dht_publish_presence(&node->dht, slice_of(bytes, len), life_s, on_presence_put, node, 0);
+}
+
+static void on_presence_put(void *owner, uint32_t tag, const struct put_result *result)
+{
+    struct node *node = owner;
+    (void)tag;
+    nat_on_published(&node->nat, result->status);
+}
+
+static void on_serving(void *arg, bool is_server)
+{
+    struct node *node = arg;
+    dht_serve(&node->dht, is_server);
+}
+
+static uint32_t gossip_clients(void *arg, uint32_t *peers, uint32_t max)
+{
+    struct node *node = arg;
+    return nat_clients(&node->nat, peers, max);
 }
 
 /* A stranger has the limits as configured, and who has earned it up to twice that. */
@@ -337,6 +464,9 @@ static void on_joined(void *owner, int status, uint32_t took_us)
 {
     struct node *node = owner;
     node->is_joined |= status == ERR_OK;
+    if (status == ERR_OK) {
+        nat_on_joined(&node->nat, dht_contact_count(&node->dht) == 0);
+    }
     node_deliver(node, &(struct port_event){
                            .kind = NODE_JOINED, .status = (int16_t)status, .took_us = took_us});
 }

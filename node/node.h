@@ -13,10 +13,12 @@
 
 #include "node/gossip/gossip.h"
 #include "node/ledger/ledger.h"
+#include "node/nat/nat.h"
 
 struct node_config {
     struct guard_config guard;
     struct transport_config transport;
+    struct nat_config nat;
     struct dht_config dht;
     struct gossip_config gossip;
     struct ledger_config ledger; /* peers_max 0: the node keeps none. */
@@ -92,6 +94,8 @@ struct node_view {
     uint32_t lookups;
     struct counters counters;
     struct traffic traffic;
+    struct nat_counts nat;
+    bool is_server; /* Strangers can reach it, so it serves. */
     uint32_t used_bytes[ARENA_USER_COUNT];
     uint32_t arena_bytes;
     bool is_joined;
@@ -107,6 +111,7 @@ struct node {
     struct identity identity;
     struct guard guard;
     struct transport transport;
+    struct nat nat;
     struct dht dht;
     struct gossip gossip;
     struct ledger ledger;

@@ -18,6 +18,7 @@
     X(GUARD, "guard")                                                                              \
     X(SESSIONS, "sessions")                                                                        \
     X(CALLS, "calls")                                                                              \
+    X(NAT, "nat")                                                                                  \
     X(TABLE, "dht table")                                                                          \
     X(LOOKUPS, "dht lookups")                                                                      \
     X(RECORDS, "dht records")                                                                      \

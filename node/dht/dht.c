@@ -53,6 +53,15 @@ void dht_stop(struct dht *dht)
     dht_known_release(&dht->known);
 }
 
+void dht_serve(struct dht *dht, bool is_server)
+{
+    bool is_news = dht->is_client == is_server;
+    dht->is_client = !is_server;
+    if (is_news && is_server) {
+        dht_join(dht);
+    }
+}
+
 void dht_join(struct dht *dht)
 {
     if (!dht->is_stopping) {

@@ -49,6 +49,7 @@ struct dht {
     const struct dht_config *config;
     const struct identity *identity;
     struct transport *transport;
+    bool is_client; /* We serve nobody: we hold nothing for others, and are nobody's contact. */
     bool is_stopping;
     struct dht_table table;
     struct dht_known known;
@@ -71,6 +72,10 @@ void dht_start(struct dht *dht, const struct port_addr *bootstrap, uint32_t boot
 /* Remembers whom it knew on disk; ends lookups and puts with ERR_STOPPED. */
 void dht_stop(struct dht *dht);
 
+/* Whether strangers can reach us, and so whether we serve. Who begins to serve looks for its
+ * neighbours, which makes it known to them. */
+void dht_serve(struct dht *dht, bool is_server);
+
 /* A peer has been met on purpose: looks for our neighbours through it, unless a join that has found
  * somebody is under way. */
 void dht_join(struct dht *dht);
@@ -88,6 +93,10 @@ int dht_put(struct dht *dht, const struct record *record, put_fn done, void *own
 int dht_publish(struct dht *dht, enum record_kind kind, uint32_t salt, struct slice value,
                 put_fn done, void *owner, uint32_t tag);
 
+/* Puts our presence (wire/voucher.h) under our own id, for expiry_s seconds. */
+int dht_publish_presence(struct dht *dht, struct slice value, uint32_t expiry_s, put_fn done,
+                         void *owner, uint32_t tag);
+
 void dht_on_find_node(struct dht *dht, const struct message_from *from,
                       const struct message_find_node *request);
 void dht_on_find_value(struct dht *dht, const struct message_from *from,
@@ -96,6 +105,7 @@ void dht_on_store(struct dht *dht, const struct message_from *from,
                   const struct message_store *request);
 void dht_on_durable(struct dht *dht, uint64_t ticket, int status);
 
+/* Of a peer that serves, at an address of its own. */
 void dht_on_verified(struct dht *dht, uint32_t peer, uint32_t rtt_us);
 void dht_on_lost(struct dht *dht, uint32_t peer);
 /* The peer is to be neither in the table nor remembered, until it is verified again. */

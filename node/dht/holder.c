@@ -85,7 +85,7 @@ void dht_holder_meet(struct dht *dht, uint32_t peer)
 int dht_holder_keep(struct dht *dht, const struct record *record, uint32_t put_tag)
 {
     uint16_t index;
-    struct dht_pending *pending = open_pending(dht, &index);
+    struct dht_pending *pending = dht->is_client ? NULL : open_pending(dht, &index);
     if (pending == NULL) {
         return ERR_FULL;
     }

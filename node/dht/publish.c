@@ -10,6 +10,8 @@ enum {
     RETRY_US = 50000, /* When every call of the transport is taken. */
 };
 
+static int publish_own(struct dht *dht, const struct record *record, put_fn done, void *owner,
+                       uint32_t tag);
 static struct dht_put *open_put(struct dht *dht, put_fn done, void *owner, uint32_t tag);
 static void close_put(struct dht *dht, struct dht_put *put);
 static struct dht_put *put_of(struct dht *dht, uint32_t put_tag);
@@ -82,6 +84,23 @@ int dht_publish(struct dht *dht, enum record_kind kind, uint32_t salt, struct sl
     } else {
         record.expiry_s = RECORD_TOMBSTONE_S;
     }
+    return publish_own(dht, &record, done, owner, tag);
+}
+
+int dht_publish_presence(struct dht *dht, struct slice value, uint32_t expiry_s, put_fn done,
+                         void *owner, uint32_t tag)
+{
+    must(value.len <= RECORD_VALUE_MAX);
+    struct record record = {.kind = RECORD_PRESENCE, .value = value};
+    record.expiry_s = expiry_s < dht->config->expiry_s ? expiry_s : dht->config->expiry_s;
+    memcpy(record.publisher, dht->identity->public_key, sizeof record.publisher);
+    return publish_own(dht, &record, done, owner, tag);
+}
+
+/* Reads first: the sequence goes on from what is there. */
+static int publish_own(struct dht *dht, const struct record *record, put_fn done, void *owner,
+                       uint32_t tag)
+{
     if (dht->is_stopping) {
         return ERR_STOPPED;
     }
@@ -89,8 +108,8 @@ int dht_publish(struct dht *dht, enum record_kind kind, uint32_t salt, struct sl
     if (put == NULL) {
         return ERR_FULL;
     }
-    record_key(&put->key, &record);
-    dht_record_copy(&put->copy, &record);
+    record_key(&put->key, record);
+    dht_record_copy(&put->copy, record);
     int status = dht_lookup(dht, &put->key, LOOKUP_VALUE, on_read, dht,
                             dht_slot_tag(put->index, put->serial));
     if (status != ERR_OK) {
@@ -201,8 +220,8 @@ static void on_placed(void *owner, uint32_t tag, const struct lookup_result *res
 static bool is_near(const struct dht *dht, const struct node_id *key,
                     const struct lookup_result *result)
 {
-    if (result->count < dht->config->k) {
-        return true;
+    if (result->count < dht->config->k || dht->is_client) {
+        return !dht->is_client;
     }
     const struct contact *farthest =
         contact_at(dht->core->port, result->nearest[result->count - 1]);

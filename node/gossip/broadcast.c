@@ -26,6 +26,7 @@ static struct signed_text signed_text_of(const uint8_t id[BROADCAST_ID_LEN]);
 static bool seen_is_ready(struct gossip *gossip);
 static void pass_on(struct gossip *gossip, const struct message_broadcast *broadcast,
                     uint32_t sender);
+static void pass_to(struct gossip *gossip, uint32_t peer, const struct message *request);
 static void on_heard(void *owner, const struct call_result *result);
 static void targets_add_near(struct gossip *gossip, struct targets *targets, uint32_t sender);
 static void targets_add_far(struct gossip *gossip, struct targets *targets, uint32_t sender);
@@ -139,11 +140,25 @@ static void pass_on(struct gossip *gossip, const struct message_broadcast *broad
 
     struct message request = {.kind = MESSAGE_BROADCAST, .broadcast = *broadcast};
     request.broadcast.hops++;
-    struct call_options options = {.done = on_heard, .owner = gossip};
     for (uint32_t i = 0; i < targets.count; i++) {
-        if (transport_call(gossip->transport, targets.handles[i], &request, &options) < 0) {
-            count(&gossip->core->counters, COUNT_BROADCASTS_UNHEARD);
+        pass_to(gossip, targets.handles[i], &request);
+    }
+    uint32_t clients[GOSSIP_CLIENTS_MAX];
+    const struct gossip_hooks *hooks = &gossip->hooks;
+    uint32_t count =
+        hooks->clients != NULL ? hooks->clients(hooks->arg, clients, GOSSIP_CLIENTS_MAX) : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (clients[i] != sender) {
+            pass_to(gossip, clients[i], &request);
         }
+    }
+}
+
+static void pass_to(struct gossip *gossip, uint32_t peer, const struct message *request)
+{
+    struct call_options options = {.done = on_heard, .owner = gossip};
+    if (transport_call(gossip->transport, peer, request, &options) < 0) {
+        count(&gossip->core->counters, COUNT_BROADCASTS_UNHEARD);
     }
 }
 

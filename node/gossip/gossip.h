@@ -26,6 +26,7 @@ enum {
     GOSSIP_TTL_MAX = 3,   /* What the wire allows. */
     GOSSIP_HOPS_MAX = 32, /* Of a broadcast. Eight peers each reach a million nodes in under 10. */
     GOSSIP_FANOUT_MAX = 20,
+    GOSSIP_CLIENTS_MAX = 128,
 };
 
 struct gossip_config {
@@ -44,6 +45,9 @@ struct gossip_hooks {
     /* Of two random peers the one with the higher priority becomes the partner of an exchange; of
      * equals the dice choose. NULL: all equal. The trust module fills this later. */
     uint32_t (*priority)(void *arg, uint32_t peer);
+    /* Peers that are in nobody's table and rely on us to hear of broadcasts: up to `max` handles,
+     * not retained. NULL: there are none. */
+    uint32_t (*clients)(void *arg, uint32_t *peers, uint32_t max);
 };
 
 struct gossip {

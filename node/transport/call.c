@@ -35,6 +35,11 @@ _Static_assert(MESSAGE_PEERS == MESSAGE_EXCHANGE + 1, "pairs");
 _Static_assert(MESSAGE_HEARD == MESSAGE_BROADCAST + 1, "pairs");
 _Static_assert(MESSAGE_APP_DONE == MESSAGE_APP + 1, "pairs");
 _Static_assert(MESSAGE_STATED == MESSAGE_STATEMENT + 1, "pairs");
+_Static_assert(MESSAGE_REACHED == MESSAGE_REACH + 1, "pairs");
+_Static_assert(MESSAGE_DIALLED == MESSAGE_DIAL + 1, "pairs");
+_Static_assert(MESSAGE_RESERVED == MESSAGE_RESERVE + 1, "pairs");
+_Static_assert(MESSAGE_CONNECTED == MESSAGE_CONNECT + 1, "pairs");
+_Static_assert(MESSAGE_PUNCHING == MESSAGE_PUNCH + 1, "pairs");
 
 static struct call *call_at(const struct transport *transport, uint16_t place);
 static struct session *session_of(const struct transport *transport, const struct call *call);
@@ -79,7 +84,8 @@ int call_start(struct transport *transport, uint32_t peer, const struct port_add
     struct port *port = transport->core->port;
     must(options->done != NULL);
     must((peer != PORT_INTERN_NONE) == (addr == NULL));
-    must(message_class_of(request->kind) != MESSAGE_REPLY);
+    must(message_class_of(request->kind) == MESSAGE_READ ||
+         message_class_of(request->kind) == MESSAGE_WRITE);
 
     if (peer != PORT_INTERN_NONE &&
         guard_is_banned(transport->guard, &contact_at(port, peer)->id)) {
@@ -107,6 +113,7 @@ int call_start(struct transport *transport, uint32_t peer, const struct port_add
     call->kind = request->kind;
     call->is_read = message_class_of(request->kind) == MESSAGE_READ;
     call->answer_max = (uint16_t)message_answer_max(request);
+    call->is_once = options->is_once;
     if (peer != PORT_INTERN_NONE) {
         port->ops->intern_retain(port, peer);
         call->peer = peer;
@@ -179,6 +186,7 @@ bool call_answer(struct transport *transport, struct session *session, struct me
     }
     uint32_t rtt_us = (uint32_t)(core_now(core) - call->sent_us);
     bool is_over_session = call->is_sent;
+    bool is_client = session->is_client;
     if (is_over_session && !call->is_ambiguous) {
         rtt_peer_add(&session->rtt, rtt_us);
         rtt_node_add(&transport->rtt, rtt_us);
@@ -200,7 +208,7 @@ bool call_answer(struct transport *transport, struct session *session, struct me
     detach(transport, call);
     give_back(transport, call);
     if (is_over_session) {
-        transport->hooks.verified(transport->hooks.arg, peer, rtt_us);
+        transport->hooks.verified(transport->hooks.arg, peer, rtt_us, is_client);
     }
     if (done != NULL) {
         count(&core->counters, COUNT_CALLS_ANSWERED);
@@ -416,7 +424,8 @@ static bool is_usable(const struct transport *transport, const struct session *s
     }
     /* Only a read can bring its own new keys along. */
     uint64_t patience = call->is_read ? 1 : 2;
-    return !session->is_suspect && now_us - session->heard_us < idle_us &&
+    return !session->is_suspect && !(session->is_outdated && call->is_read) &&
+           now_us - session->heard_us < idle_us &&
            (now_us - session->started_us) / patience < config->rekey_after_us &&
            session->send_counter / patience < config->rekey_after_messages;
 }
@@ -564,7 +573,7 @@ static void expire(struct transport *transport, struct call *call)
     } else if (call->done == NULL) {
         detach(transport, call);
         give_back(transport, call);
-    } else if (call->tries < CALL_TRIES_MAX && !call->is_parked) {
+    } else if (call->tries < CALL_TRIES_MAX && !call->is_parked && !call->is_once) {
         call->tries++;
         send_again(transport, call);
         schedule(transport, call);

@@ -45,6 +45,7 @@ struct call {
     uint8_t kind;        /* enum message_kind */
     uint8_t tries;
     bool is_read;
+    bool is_once;          /* Not to be sent again. */
     bool is_slow;          /* Reported. */
     bool is_ambiguous;     /* Sent more than once: its round trip says nothing. */
     bool is_sent;          /* Over its session; else it waits for it, or rides in the handshake. */

@@ -77,7 +77,8 @@ void cookie_reply(struct transport *transport, const struct packet_handshake *pa
     port_seal(port, sealed, slice_of(sealed, CRYPTO_MAC_LEN),
               slice_of(packet->mac1, CRYPTO_MAC_LEN), counter, key);
     traffic_sent(&transport->traffic, TRAFFIC_COOKIE);
-    session_transmit(transport, to, slice_of(datagram, sizeof datagram));
+    struct transport_way way = {.addr = *to, .path = transport->path};
+    session_transmit(transport, &way, slice_of(datagram, sizeof datagram));
 }
 
 bool cookie_open(const struct transport *transport, const struct packet_cookie *packet,

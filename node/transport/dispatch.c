@@ -13,8 +13,14 @@ static void on_ping(struct transport *transport, const struct message_from *from
                     const struct message *request, const struct port_addr *addr);
 static void on_reply(struct transport *transport, struct session *session,
                      const struct dispatch_source *source, struct message *reply);
-static void on_probe_answer(struct transport *transport, struct session *session,
-                            const struct port_addr *addr, uint64_t nonce);
+static void on_probe(struct transport *transport, struct session *session,
+                     const struct dispatch_source *source, const struct message *probe);
+static void send_note_by(struct transport *transport, struct session *session,
+                         const struct transport_way *way, const struct message *note);
+static bool is_proof(const struct transport *transport, const struct session *session,
+                     const struct port_addr *addr, uint64_t nonce);
+static void on_proved(struct transport *transport, struct session *session,
+                      const struct port_addr *addr, const struct port_addr *observed);
 
 void dispatch_message(struct transport *transport, struct session *session,
                       const struct dispatch_source *source, struct slice text)
@@ -42,18 +48,60 @@ void dispatch_message(struct transport *transport, struct session *session,
     message_release(core->port, &message);
 }
 
-void dispatch_probe(struct transport *transport, struct session *session,
-                    const struct port_addr *addr)
+void dispatch_ask(struct transport *transport, struct session *session,
+                  const struct port_addr *addr)
 {
     const struct message ping = {
         .kind = MESSAGE_PING,
-        .call = DISPATCH_PROBE_CALL,
+        .call = DISPATCH_ASK_CALL,
         .ping = {.nonce = cookie_path_nonce(transport, session->index, addr)}};
     uint8_t datagram[PACKET_DATA_OVERHEAD + MESSAGE_HEADER_LEN + 8];
     int len = message_encode(transport->core->port, &ping, datagram + PACKET_DATA_HEADER_LEN,
                              MESSAGE_HEADER_LEN + 8);
     must(len > 0);
-    session_send_to(transport, session, addr, datagram, (size_t)len);
+    struct transport_way way = {.addr = *addr, .path = transport->path};
+    session_send_by(transport, session, &way, datagram, (size_t)len);
+}
+
+int transport_probe(struct transport *transport, uint32_t index, const struct transport_way *way)
+{
+    struct session *session = session_find(transport, index);
+    if (session == NULL || session->state != SESSION_ESTABLISHED) {
+        return ERR_MISSING;
+    }
+    struct message probe = {
+        .kind = MESSAGE_PROBE,
+        .probe = {.nonce = cookie_path_nonce(transport, session->index, &way->addr)}};
+    send_note_by(transport, session, way, &probe);
+    return ERR_OK;
+}
+
+int transport_note(struct transport *transport, uint32_t index, struct message *note)
+{
+    must(message_class_of(note->kind) == MESSAGE_NOTE);
+    struct session *session = session_find(transport, index);
+    if (session == NULL || session->state < SESSION_ESTABLISHED) {
+        return ERR_MISSING;
+    }
+    uint8_t datagram[PORT_DATAGRAM_MAX];
+    int len = message_encode(transport->core->port, note, datagram + PACKET_DATA_HEADER_LEN,
+                             PORT_DATAGRAM_MAX - PACKET_DATA_OVERHEAD);
+    if (len < 0) {
+        return len;
+    }
+    session_send(transport, session, datagram, (size_t)len);
+    return ERR_OK;
+}
+
+int transport_keep(struct transport *transport, uint32_t index)
+{
+    struct session *session = session_find(transport, index);
+    if (session == NULL || session->state != SESSION_ESTABLISHED) {
+        return ERR_MISSING;
+    }
+    uint8_t datagram[PACKET_DATA_OVERHEAD];
+    session_send(transport, session, datagram, 0);
+    return ERR_OK;
 }
 
 int transport_reply(struct transport *transport, const struct message_from *from,
@@ -91,17 +139,24 @@ static void on_request(struct transport *transport, struct session *session,
     struct port *port = transport->core->port;
     const struct transport_hooks *hooks = &transport->hooks;
     const struct node_id *id = &contact_at(port, session->peer)->id;
-    if (!guard_admit_peer(transport->guard, id, source->is_early)) {
+    /* What is relayed has limits of its own, and to probes nothing is answered that costs more. */
+    bool is_limited = request->kind != MESSAGE_RELAY && !dispatch_is_probe(request->kind);
+    if (is_limited && !guard_admit_peer(transport->guard, id, source->is_early)) {
         return;
     }
     struct message_from from = {
         .peer = session->peer,
         .is_verified = source->is_verified,
         .is_early = source->is_early,
+        .is_client = session->is_client,
         .session = session->index,
         .call = request->call,
         .answer_max = source->answer_max,
     };
+    if (dispatch_is_probe(request->kind)) {
+        on_probe(transport, session, source, request);
+        return;
+    }
     if (request->kind == MESSAGE_PING) {
         on_ping(transport, &from, request, source->addr);
         return;
@@ -128,8 +183,10 @@ static void on_ping(struct transport *transport, const struct message_from *from
 static void on_reply(struct transport *transport, struct session *session,
                      const struct dispatch_source *source, struct message *reply)
 {
-    if (reply->kind == MESSAGE_PONG && reply->call == DISPATCH_PROBE_CALL) {
-        on_probe_answer(transport, session, source->addr, reply->pong.nonce);
+    if (reply->kind == MESSAGE_PONG && reply->call == DISPATCH_ASK_CALL) {
+        if (is_proof(transport, session, source->addr, reply->pong.nonce)) {
+            on_proved(transport, session, source->addr, NULL);
+        }
     } else if (!call_answer(transport, session, reply)) {
         /* To a call that is over, or to none: late, doubled, or made up. */
         count(&transport->core->counters, COUNT_ANSWERS_UNASKED);
@@ -137,14 +194,67 @@ static void on_reply(struct transport *transport, struct session *session,
     }
 }
 
-/* The peer has received at the address it now sends from: the session lives there. */
-static void on_probe_answer(struct transport *transport, struct session *session,
-                            const struct port_addr *addr, uint64_t nonce)
+/* The three steps of a probe. Both sides have shown to the other that they receive by this way when
+ * it is over, and no message is longer than the one before. */
+static void on_probe(struct transport *transport, struct session *session,
+                     const struct dispatch_source *source, const struct message *message)
 {
-    if (session->state != SESSION_ESTABLISHED || port_addr_equal(addr, &session->addr) ||
-        !cookie_path_nonce_is_valid(transport, session->index, addr, nonce)) {
+    struct transport_way way = {.addr = *source->addr, .path = transport->path};
+    uint32_t index = session->index;
+    if (message->kind == MESSAGE_PROBE) {
+        struct message answer = {
+            .kind = MESSAGE_PROBED,
+            .probed = {.nonce = message->probe.nonce,
+                       .own_nonce = cookie_path_nonce(transport, index, source->addr),
+                       .observed = *source->addr}};
+        send_note_by(transport, session, &way, &answer);
+    } else if (message->kind == MESSAGE_PROBED) {
+        struct message answer = {.kind = MESSAGE_PROVED,
+                                 .proved = {.nonce = message->probed.own_nonce}};
+        if (is_proof(transport, session, source->addr, message->probed.nonce)) {
+            send_note_by(transport, session, &way, &answer);
+            on_proved(transport, session, source->addr, &message->probed.observed);
+        }
+    } else if (is_proof(transport, session, source->addr, message->proved.nonce)) {
+        on_proved(transport, session, source->addr, NULL);
+    }
+}
+
+static void send_note_by(struct transport *transport, struct session *session,
+                         const struct transport_way *way, const struct message *note)
+{
+    uint8_t datagram[PACKET_DATA_OVERHEAD + MESSAGE_PROBE_LEN];
+    int len = message_encode(transport->core->port, note, datagram + PACKET_DATA_HEADER_LEN,
+                             MESSAGE_PROBE_LEN);
+    must(len > 0);
+    session_send_by(transport, session, way, datagram, (size_t)len);
+}
+
+/* Whether the peer has received at the address it now writes from. */
+static bool is_proof(const struct transport *transport, const struct session *session,
+                     const struct port_addr *addr, uint64_t nonce)
+{
+    return session->state == SESSION_ESTABLISHED &&
+           cookie_path_nonce_is_valid(transport, session->index, addr, nonce);
+}
+
+/* Then the session lives there, if that is a change and nobody above prefers where it was. */
+static void on_proved(struct transport *transport, struct session *session,
+                      const struct port_addr *addr, const struct port_addr *observed)
+{
+    const struct transport_hooks *hooks = &transport->hooks;
+    uint32_t index = session->index;
+    struct transport_way way = {.addr = *addr, .path = transport->path};
+    if (hooks->proved != NULL && !hooks->proved(hooks->arg, index, &way, observed)) {
         return;
     }
-    session_move(transport, session, addr);
-    transport->hooks.verified(transport->hooks.arg, session->peer, 0);
+    session = session_find(transport, index);
+    if (session == NULL || (port_addr_equal(addr, &session->addr) && session->path == way.path)) {
+        return;
+    }
+    session_move(transport, session, way.path, addr);
+    session = session_find(transport, index);
+    if (session != NULL) {
+        transport->hooks.verified(transport->hooks.arg, session->peer, 0, session->is_client);
+    }
 }

@@ -2,6 +2,7 @@
  *
  *      text -> decode -> reply: call_answer
  *                     -> PING:  PONG at once, to where the session lives
+ *                     -> PROBE: PROBED at once, by the way it came -> PROVED
  *                     -> other requests, within the peer's allowance: hooks.message
  *
  * Callbacks may close any session, the message's own included: find it again by its index.
@@ -22,13 +23,20 @@ struct dispatch_source {
 void dispatch_message(struct transport *transport, struct session *session,
                       const struct dispatch_source *source, struct slice text);
 
-/* Sends a PING to a new address of the session's peer; its answer is seen by dispatch_message. */
-void dispatch_probe(struct transport *transport, struct session *session,
-                    const struct port_addr *addr);
+/* Asks the session's peer, who has written from a new address, to show that it receives there; the
+ * answer is seen by dispatch_message. */
+void dispatch_ask(struct transport *transport, struct session *session,
+                  const struct port_addr *addr);
+
+/* PROBE, PROBED and PROVED try a way out: docs/modules/transport.md. */
+static inline bool dispatch_is_probe(uint8_t kind)
+{
+    return kind == MESSAGE_PROBE || kind == MESSAGE_PROBED || kind == MESSAGE_PROVED;
+}
 
 enum {
-    /* call number of probes: no call has it. */
-    DISPATCH_PROBE_CALL = 0,
+    /* Call number of what dispatch_ask sends: no call has it. */
+    DISPATCH_ASK_CALL = 0,
 };
 
 #endif /* NODE_TRANSPORT_DISPATCH_H */

@@ -12,7 +12,7 @@
 
 enum {
     /* The longest request that rides in an IK 1. */
-    RIDER_MAX = PORT_DATAGRAM_MAX - PACKET_IK_1_OVERHEAD,
+    RIDER_MAX = PORT_DATAGRAM_MAX - PACKET_IK_1_OVERHEAD - PACKET_CLIENT_MARK_LEN,
 };
 
 static bool has_cookie(const struct packet_handshake *packet);
@@ -168,12 +168,14 @@ static bool send_first(struct transport *transport, struct session *session)
     memcpy(handshake->mac1, datagram + len, sizeof handshake->mac1);
     len += PACKET_MACS_LEN;
     len_min = len_min < PORT_DATAGRAM_MAX ? len_min : PORT_DATAGRAM_MAX;
-    if (len < len_min) {
+    /* Who is relayed has shown the relay where it is: there is nobody to protect. */
+    if (len < len_min && !transport_is_relayed(&session->addr)) {
         memset(datagram + len, 0, len_min - len);
         len = len_min;
     }
     traffic_sent(&transport->traffic, is_ik ? TRAFFIC_IK_1 : TRAFFIC_XX_1);
-    session_transmit(transport, &session->addr, slice_of(datagram, len));
+    struct transport_way way = session_way(session);
+    session_transmit(transport, &way, slice_of(datagram, len));
     handshake->sent_us = core_now(core);
     handshake->tries++;
     return true;
@@ -195,8 +197,7 @@ static int write_ik_1(struct transport *transport, struct handshake *handshake,
                 &own, peer_public);
 
     uint8_t *payload = noise + NOISE_IK_1_PREFIX;
-    size_t payload_len = PACKET_KEY_LEN;
-    memcpy(payload, transport->identity->public_key, PACKET_KEY_LEN);
+    size_t payload_len = handshake_write_key(transport, payload);
     *len_min = PACKET_IK_2_OVERHEAD;
     const struct call *rider = call_find(transport, handshake->rider);
     if (rider != NULL) {
@@ -270,8 +271,17 @@ static bool has_cookie(const struct packet_handshake *packet)
     return memcmp(packet->mac2, zero, sizeof zero) != 0;
 }
 
+size_t handshake_write_key(const struct transport *transport, uint8_t *payload)
+{
+    memcpy(payload, transport->identity->public_key, PACKET_KEY_LEN);
+    if (transport->is_client) {
+        payload[PACKET_KEY_LEN] = PACKET_CLIENT_MARK;
+    }
+    return PACKET_KEY_LEN + (size_t)transport->is_client;
+}
+
 bool handshake_read_key(struct transport *transport, const struct noise *noise,
-                        struct slice *payload, const uint8_t **key)
+                        struct slice *payload, const uint8_t **key, bool *is_client)
 {
     struct core *core = transport->core;
     struct reader reader = reader_of(*payload);
@@ -287,6 +297,10 @@ bool handshake_read_key(struct transport *transport, const struct noise *noise,
         memcmp(*key, transport->identity->public_key, PACKET_KEY_LEN) == 0) {
         count(&core->counters, COUNT_UNAUTHENTIC);
         return false;
+    }
+    *is_client = payload->len > 0 && payload->data[0] == PACKET_CLIENT_MARK;
+    if (*is_client) {
+        *payload = slice_of(payload->data + 1, payload->len - 1);
     }
     struct node_id id;
     if (transport->guard->ban_count > 0) {
@@ -342,12 +356,12 @@ uint32_t handshake_round_trip(struct transport *transport, struct session *sessi
     return rtt_us;
 }
 
-void handshake_transmit(struct transport *transport, const struct port_addr *to, uint8_t *datagram,
-                        size_t noise_len, const uint8_t *peer_public)
+void handshake_transmit(struct transport *transport, const struct transport_way *way,
+                        uint8_t *datagram, size_t noise_len, const uint8_t *peer_public)
 {
     size_t len = PACKET_HANDSHAKE_HEADER_LEN + noise_len;
     uint8_t mac_key[CRYPTO_HASH_LEN];
     cookie_mac_key(transport, peer_public, mac_key);
     cookie_seal(transport, datagram, len, mac_key, NULL);
-    session_transmit(transport, to, slice_of(datagram, len + PACKET_MACS_LEN));
+    session_transmit(transport, way, slice_of(datagram, len + PACKET_MACS_LEN));
 }

@@ -8,8 +8,15 @@
 #include "node/transport/dispatch.h"
 #include "node/transport/handshake_parts.h"
 
+/* What came in an IK 1 beside the key. */
+struct request {
+    struct slice text;
+    bool is_client;
+    size_t received; /* Bytes that the answer may have. */
+};
+
 static void answer_ik_1(struct transport *transport, const struct packet_handshake *packet,
-                        struct noise *noise, uint32_t peer, struct slice request, size_t received);
+                        struct noise *noise, uint32_t peer, const struct request *request);
 static void read_early(struct transport *transport, struct session *session, struct slice request,
                        struct early_answer *early);
 static void send_ik_2(struct transport *transport, struct session *session, struct noise *noise,
@@ -38,16 +45,21 @@ void handshake_on_ik_1(struct transport *transport, const struct packet_handshak
     }
     struct slice payload = slice_of(text, len);
     const uint8_t *key;
-    if (!handshake_read_key(transport, &noise, &payload, &key)) {
+    bool is_client;
+    if (!handshake_read_key(transport, &noise, &payload, &key, &is_client)) {
         return;
     }
     uint32_t peer = contact_intern(core->port, key, from);
-    answer_ik_1(transport, packet, &noise, peer, payload, received);
+    struct request request = {.text = payload, .is_client = is_client, .received = received};
+    if (transport_is_relayed(from)) {
+        request.received = MESSAGE_RELAYED_MAX; /* It needs no padding: see send_first. */
+    }
+    answer_ik_1(transport, packet, &noise, peer, &request);
     core->port->ops->intern_release(core->port, peer);
 }
 
 static void answer_ik_1(struct transport *transport, const struct packet_handshake *packet,
-                        struct noise *noise, uint32_t peer, struct slice request, size_t received)
+                        struct noise *noise, uint32_t peer, const struct request *request)
 {
     struct port *port = transport->core->port;
     const struct contact *contact = contact_at(port, peer);
@@ -60,31 +72,35 @@ static void answer_ik_1(struct transport *transport, const struct packet_handsha
         return;
     }
     session->is_rival = rival != NULL;
+    session->is_client = request->is_client;
     session->peer_index = packet->sender;
 
     uint8_t datagram[PORT_DATAGRAM_MAX];
     uint8_t *payload = datagram + PACKET_HANDSHAKE_HEADER_LEN + NOISE_IK_2_PREFIX;
     uint32_t index = session->index;
-    must(received >= PACKET_IK_2_OVERHEAD); /* Any IK 1 is longer. */
-    size_t cap = received - PACKET_IK_2_OVERHEAD;
+    must(request->received >= PACKET_IK_2_OVERHEAD); /* Any IK 1 is longer. */
+    size_t cap = request->received - PACKET_IK_2_OVERHEAD;
     struct early_answer early = {.buffer = payload + PACKET_FLAGS_LEN,
                                  .cap = cap < MESSAGE_MAX ? cap : MESSAGE_MAX,
                                  .session = index};
-    if (request.len > 0) {
-        read_early(transport, session, request, &early);
+    if (request->text.len > 0) {
+        read_early(transport, session, request->text, &early);
         session = session_find(transport, index);
         if (session == NULL) {
             return;
         }
     }
     const struct transport_hooks *hooks = &transport->hooks;
-    bool is_asked = session->is_rival || hooks->is_wanted(hooks->arg, &contact->id, &contact->addr);
+    bool is_of_use = !session->is_client && !transport_is_relayed(&contact->addr);
+    bool is_asked = session->is_rival ||
+                    (is_of_use && hooks->is_wanted(hooks->arg, &contact->id, &contact->addr));
     payload[0] = (uint8_t)((is_asked ? PACKET_FLAG_CONFIRM : 0) |
-                           (session_table_is_crowded(transport) ? PACKET_FLAG_CROWDED : 0));
+                           (session_table_is_crowded(transport) ? PACKET_FLAG_CROWDED : 0) |
+                           (transport->is_client ? PACKET_FLAG_CLIENT : 0));
     if (early.len > 0) {
         traffic_sent(&transport->traffic, traffic_row_of(early.buffer[0]));
     }
-    send_ik_2(transport, session, noise, datagram, PACKET_FLAGS_LEN + early.len, received);
+    send_ik_2(transport, session, noise, datagram, PACKET_FLAGS_LEN + early.len, request->received);
 }
 
 static void read_early(struct transport *transport, struct session *session, struct slice request,
@@ -119,7 +135,8 @@ static void send_ik_2(struct transport *transport, struct session *session, stru
     handshake_take_keys(transport, session, noise, peer_index);
     packet_write_handshake(datagram, PACKET_IK_2, session->index, peer_index, (size_t)len);
     traffic_sent(&transport->traffic, TRAFFIC_IK_2);
-    handshake_transmit(transport, &session->addr, datagram, (size_t)len, noise->peer_static);
+    struct transport_way way = session_way(session);
+    handshake_transmit(transport, &way, datagram, (size_t)len, noise->peer_static);
 }
 
 void handshake_on_ik_2(struct transport *transport, const struct packet_handshake *packet,
@@ -159,6 +176,8 @@ static void finish_ik(struct transport *transport, struct session *session, stru
     uint32_t rtt_us = handshake_round_trip(transport, session, handshake);
     uint32_t sent = call_flush(transport, session, handshake->rider);
     session->is_brief = (payload.data[0] & PACKET_FLAG_CROWDED) != 0;
+    bool is_client = (payload.data[0] & PACKET_FLAG_CLIENT) != 0;
+    session->is_client = is_client;
     if ((payload.data[0] & PACKET_FLAG_CONFIRM) != 0) {
         session->is_kept = true;
         if (sent == 0) {
@@ -167,7 +186,7 @@ static void finish_ik(struct transport *transport, struct session *session, stru
         }
     }
     port->ops->intern_retain(port, peer);
-    transport->hooks.verified(transport->hooks.arg, peer, rtt_us);
+    transport->hooks.verified(transport->hooks.arg, peer, rtt_us, is_client);
     session = session_find(transport, index);
     if (session != NULL && payload.len > PACKET_FLAGS_LEN) {
         const struct dispatch_source source = {

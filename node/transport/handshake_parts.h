@@ -39,10 +39,14 @@ struct session *handshake_await(struct transport *transport, const struct packet
                                 const struct port_addr *from, enum session_state state,
                                 enum noise_pattern pattern);
 
-/* Takes the sender's canonical key off the front of its payload. False when it is not the key whose
- * X25519 form shook hands, when we are talking to ourselves, or when the sender is banned. */
+/* Writes our canonical key, and that we are a client if we are. Returns the bytes written. */
+size_t handshake_write_key(const struct transport *transport, uint8_t *payload);
+
+/* Takes the sender's canonical key, and what it says of itself, off the front of its payload. False
+ * when it is not the key whose X25519 form shook hands, when we are talking to ourselves, or when
+ * the sender is banned. */
 bool handshake_read_key(struct transport *transport, const struct noise *noise,
-                        struct slice *payload, const uint8_t **key);
+                        struct slice *payload, const uint8_t **key, bool *is_client);
 
 /* responder_key: NULL in XX, whose initiator does not know it yet: there the payload alone names
  * it. */
@@ -61,7 +65,7 @@ uint32_t handshake_round_trip(struct transport *transport, struct session *sessi
                               const struct handshake *handshake);
 
 /* Adds the macs behind a message that answers another, and sends it. */
-void handshake_transmit(struct transport *transport, const struct port_addr *to, uint8_t *datagram,
-                        size_t noise_len, const uint8_t *peer_public);
+void handshake_transmit(struct transport *transport, const struct transport_way *way,
+                        uint8_t *datagram, size_t noise_len, const uint8_t *peer_public);
 
 #endif /* NODE_TRANSPORT_HANDSHAKE_PARTS_H */

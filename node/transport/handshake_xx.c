@@ -10,7 +10,7 @@
 
 enum {
     /* The longest request that rides in an XX 3. */
-    RIDER_MAX = PORT_DATAGRAM_MAX - PACKET_XX_3_OVERHEAD,
+    RIDER_MAX = PORT_DATAGRAM_MAX - PACKET_XX_3_OVERHEAD - PACKET_CLIENT_MARK_LEN,
 };
 
 static void send_xx_3(struct transport *transport, struct session *session, struct noise *noise,
@@ -43,6 +43,7 @@ void handshake_on_xx_1(struct transport *transport, const struct packet_handshak
     uint8_t *message = datagram + PACKET_HANDSHAKE_HEADER_LEN;
     uint8_t ephemeral[CRYPTO_AGREE_LEN];
     core->port->ops->entropy(core->port, ephemeral, sizeof ephemeral);
+    /* No word of our being a client: who is answered here has reached us as a stranger. */
     memcpy(message + NOISE_XX_2_PREFIX, transport->identity->public_key, PACKET_KEY_LEN);
     int noise_len = noise_write(&noise, core->port, &own, ephemeral, message, PACKET_KEY_LEN);
     if (noise_len < 0) {
@@ -64,7 +65,8 @@ void handshake_on_xx_1(struct transport *transport, const struct packet_handshak
     packet_write_handshake(datagram, PACKET_XX_2, session->index, packet->sender,
                            (size_t)noise_len);
     traffic_sent(&transport->traffic, TRAFFIC_XX_2);
-    handshake_transmit(transport, from, datagram, (size_t)noise_len, NULL);
+    struct transport_way way = session_way(session);
+    handshake_transmit(transport, &way, datagram, (size_t)noise_len, NULL);
 }
 
 void handshake_on_xx_2(struct transport *transport, const struct packet_handshake *packet,
@@ -88,14 +90,16 @@ void handshake_on_xx_2(struct transport *transport, const struct packet_handshak
     }
     struct slice payload = slice_of(text, len);
     const uint8_t *key;
-    if (!handshake_read_key(transport, &handshake.noise, &payload, &key)) {
+    bool is_client;
+    if (!handshake_read_key(transport, &handshake.noise, &payload, &key, &is_client)) {
         return;
     }
     uint32_t peer = contact_intern(core->port, key, from);
     uint32_t rtt_us = handshake_round_trip(transport, session, &handshake);
     session->peer_index = packet->sender;
+    session->is_client = is_client;
     send_xx_3(transport, session, &handshake.noise, peer);
-    transport->hooks.verified(transport->hooks.arg, peer, rtt_us);
+    transport->hooks.verified(transport->hooks.arg, peer, rtt_us, is_client);
     core->port->ops->intern_release(core->port, peer);
 }
 
@@ -108,10 +112,9 @@ static void send_xx_3(struct transport *transport, struct session *session, stru
     uint8_t *message = datagram + PACKET_HANDSHAKE_HEADER_LEN;
     uint8_t *payload = message + NOISE_XX_3_PREFIX;
     size_t request_len = 0;
-    memcpy(payload, transport->identity->public_key, PACKET_KEY_LEN);
-    uint32_t rider =
-        call_ride(transport, session, payload + PACKET_KEY_LEN, RIDER_MAX, &request_len);
-    int len = noise_write(noise, port, &own, NULL, message, PACKET_KEY_LEN + request_len);
+    size_t key_len = handshake_write_key(transport, payload);
+    uint32_t rider = call_ride(transport, session, payload + key_len, RIDER_MAX, &request_len);
+    int len = noise_write(noise, port, &own, NULL, message, key_len + request_len);
     if (len < 0) {
         session_close(transport, session, SESSION_FAILED);
         return;
@@ -119,7 +122,8 @@ static void send_xx_3(struct transport *transport, struct session *session, stru
     uint32_t peer_index = session->peer_index;
     packet_write_handshake(datagram, PACKET_XX_3, session->index, peer_index, (size_t)len);
     traffic_sent(&transport->traffic, TRAFFIC_XX_3);
-    handshake_transmit(transport, &session->addr, datagram, (size_t)len, NULL);
+    struct transport_way way = session_way(session);
+    handshake_transmit(transport, &way, datagram, (size_t)len, NULL);
     handshake_end(transport, session);
     handshake_take_keys(transport, session, noise, peer_index);
     session_establish(transport, session, peer);
@@ -147,7 +151,8 @@ void handshake_on_xx_3(struct transport *transport, const struct packet_handshak
     }
     struct slice payload = slice_of(text, len);
     const uint8_t *key;
-    if (!handshake_read_key(transport, &noise, &payload, &key)) {
+    bool is_client;
+    if (!handshake_read_key(transport, &noise, &payload, &key, &is_client)) {
         return;
     }
     uint32_t peer = contact_intern(core->port, key, from);
@@ -156,7 +161,8 @@ void handshake_on_xx_3(struct transport *transport, const struct packet_handshak
     handshake_take_keys(transport, session, &noise, packet->sender);
     session_establish(transport, session, peer);
     session->is_kept = true;
-    transport->hooks.verified(transport->hooks.arg, peer, 0);
+    session->is_client = is_client;
+    transport->hooks.verified(transport->hooks.arg, peer, 0, is_client);
     session = session_find(transport, index);
     if (session != NULL && payload.len > 0) {
         const struct dispatch_source source = {

@@ -48,6 +48,9 @@ enum {
     /* Payloads of the handshake messages: what comes before an encoded wire message. */
     PACKET_KEY_LEN = CRYPTO_PUBLIC_LEN, /* IK 1, XX 2, XX 3: the sender's canonical Ed25519 key. */
     PACKET_FLAGS_LEN = 1,               /* IK 2. */
+    /* Behind the key of a sender that serves nobody; no message begins with it. */
+    PACKET_CLIENT_MARK = 0,
+    PACKET_CLIENT_MARK_LEN = 1,
 
     /* Everything but the wire message in it. */
     PACKET_IK_1_OVERHEAD = PACKET_HANDSHAKE_HEADER_LEN + NOISE_IK_1_PREFIX + PACKET_KEY_LEN +
@@ -67,6 +70,7 @@ _Static_assert((int)PACKET_COOKIE_LEN < (int)PACKET_XX_1_OVERHEAD, "a cookie amp
 enum packet_flag {
     PACKET_FLAG_CONFIRM = 1, /* Please show that you received this. */
     PACKET_FLAG_CROWDED = 2, /* Until you do, this session may not last SESSION_UNCONFIRMED_US. */
+    PACKET_FLAG_CLIENT = 4,  /* I serve nobody. */
 };
 
 struct packet_handshake {

@@ -30,6 +30,7 @@ enum stamp_class {
     STAMP_STRANGER,
 };
 
+static uint16_t path_to(const struct transport *transport, const struct port_addr *addr);
 static uint32_t strangers_max(const struct transport *transport);
 static struct session *session_at(const struct transport *transport, uint16_t place);
 static void rank_newest(struct transport *transport, struct session *session,
@@ -106,6 +107,7 @@ struct session *session_new(struct transport *transport, enum session_state stat
     session->calls = POOL_NONE;
     session->handshake = POOL_NONE;
     session->addr = *addr;
+    session->path = is_stranger ? transport->path : path_to(transport, addr);
     session->started_us = core_now(core);
     if (peer != PORT_INTERN_NONE) {
         core->port->ops->intern_retain(core->port, peer);
@@ -133,6 +135,7 @@ void session_close(struct transport *transport, struct session *session, enum se
         }
     }
     call_detach_all(transport, session);
+    (void)transport_pin(transport, session->index, false);
     unstamp(transport, session);
     unname(transport, session);
     handshake_end(transport, session);
@@ -196,12 +199,17 @@ void session_establish(struct transport *transport, struct session *session, uin
                (int64_t)took_us, session->is_initiator);
 }
 
-void session_move(struct transport *transport, struct session *session,
+void session_move(struct transport *transport, struct session *session, uint16_t path,
                   const struct port_addr *addr)
 {
     struct port *port = transport->core->port;
     must(session->state == SESSION_ESTABLISHED);
 
+    struct port_addr from = session->addr;
+    session->path = path;
+    if (port_addr_equal(addr, &from)) {
+        return; /* The same contact, by another socket of ours. */
+    }
     uint8_t key[CRYPTO_PUBLIC_LEN];
     memcpy(key, contact_at(port, session->peer)->key, sizeof key);
     uint32_t moved = contact_intern(port, key, addr);
@@ -211,6 +219,9 @@ void session_move(struct transport *transport, struct session *session,
     session->addr = *addr;
     displace(transport, session);
     name(transport, session);
+    if (transport->hooks.moved != NULL) {
+        transport->hooks.moved(transport->hooks.arg, session->index, &from);
+    }
 }
 
 void session_heard(struct transport *transport, struct session *session)
@@ -228,11 +239,12 @@ void session_heard(struct transport *transport, struct session *session)
 void session_send(struct transport *transport, struct session *session, uint8_t *datagram,
                   size_t len)
 {
-    session_send_to(transport, session, &session->addr, datagram, len);
+    struct transport_way way = session_way(session);
+    session_send_by(transport, session, &way, datagram, len);
 }
 
-void session_send_to(struct transport *transport, struct session *session,
-                     const struct port_addr *to, uint8_t *datagram, size_t len)
+void session_send_by(struct transport *transport, struct session *session,
+                     const struct transport_way *way, uint8_t *datagram, size_t len)
 {
     must(session_has_keys(session));
     must(len + PACKET_DATA_OVERHEAD <= PORT_DATAGRAM_MAX);
@@ -242,18 +254,31 @@ void session_send_to(struct transport *transport, struct session *session,
     packet_write_data(datagram, session->peer_index, session->send_counter);
     port_seal(transport->core->port, text, slice_of(text, len), slice_of(NULL, 0),
               session->send_counter++, session->send_key);
-    session_transmit(transport, to, slice_of(datagram, len + PACKET_DATA_OVERHEAD));
+    session_transmit(transport, way, slice_of(datagram, len + PACKET_DATA_OVERHEAD));
 }
 
-void session_transmit(struct transport *transport, const struct port_addr *to,
+void session_transmit(struct transport *transport, const struct transport_way *way,
                       struct slice datagram)
 {
     struct core *core = transport->core;
+    if (transport_is_relayed(&way->addr)) {
+        /* What the relay gets of it is counted when it goes there. */
+        if (transport->hooks.relay != NULL) {
+            transport->hooks.relay(transport->hooks.arg, &way->addr, datagram);
+        }
+        return;
+    }
     count(&core->counters, COUNT_DATAGRAMS_OUT);
     count_by(&core->counters, COUNT_BYTES_OUT, (uint32_t)datagram.len);
     /* A full local queue is one more way to lose a datagram: the timers see to it. */
-    (void)core->port->ops->send(core->port, PORT_MAIN_PATH, to, datagram,
-                                (struct port_send_flags){0});
+    (void)core->port->ops->send(core->port, way->path, &way->addr, datagram,
+                                (struct port_send_flags){.ttl = way->ttl});
+}
+
+static uint16_t path_to(const struct transport *transport, const struct port_addr *addr)
+{
+    const struct transport_hooks *hooks = &transport->hooks;
+    return hooks->path_to != NULL ? hooks->path_to(hooks->arg, addr) : PORT_MAIN_PATH;
 }
 
 static uint32_t strangers_max(const struct transport *transport)
@@ -383,7 +408,8 @@ static void unname(struct transport *transport, struct session *session)
 static bool make_room(struct transport *transport, bool is_stranger)
 {
     uint16_t victim = oldest_of(transport, STAMP_USED, POOL_NONE);
-    while (victim != POOL_NONE && session_at(transport, victim)->calls != POOL_NONE) {
+    while (victim != POOL_NONE && (session_at(transport, victim)->calls != POOL_NONE ||
+                                   session_at(transport, victim)->is_pinned)) {
         victim = oldest_of(transport, STAMP_USED, victim);
     }
     if (victim == POOL_NONE) {
@@ -391,7 +417,8 @@ static bool make_room(struct transport *transport, bool is_stranger)
     }
     if (victim == POOL_NONE && !is_stranger) {
         victim = oldest_of(transport, STAMP_USED, POOL_NONE);
-        while (victim != POOL_NONE && call_is_wanted(transport, session_at(transport, victim))) {
+        while (victim != POOL_NONE && (call_is_wanted(transport, session_at(transport, victim)) ||
+                                       session_at(transport, victim)->is_pinned)) {
             victim = oldest_of(transport, STAMP_USED, victim);
         }
     }
@@ -413,6 +440,8 @@ static void displace(struct transport *transport, struct session *session)
     if (older == NULL || older == session) {
         return;
     }
+    session->is_pinned = older->is_pinned;
+    older->is_pinned = false;
     uint64_t now_us = core_now(transport->core);
     bool is_in_use = older->is_kept && now_us - older->heard_us < SESSION_DRAIN_US;
     if (older->calls == POOL_NONE && !is_in_use) {
@@ -422,6 +451,20 @@ static void displace(struct transport *transport, struct session *session)
     older->state = SESSION_DRAINING;
     older->drain_us = now_us + SESSION_DRAIN_US;
     count(&transport->core->counters, COUNT_REKEYS);
+}
+
+bool transport_pin(struct transport *transport, uint32_t index, bool is_pinned)
+{
+    struct session *session = session_find(transport, index);
+    if (session == NULL || session->is_pinned == is_pinned) {
+        return session != NULL;
+    }
+    if (is_pinned && transport->pinned >= transport->config->sessions_max / 2) {
+        return false;
+    }
+    session->is_pinned = is_pinned;
+    transport->pinned = (uint16_t)(is_pinned ? transport->pinned + 1 : transport->pinned - 1);
+    return true;
 }
 
 bool session_table_is_crowded(const struct transport *transport)

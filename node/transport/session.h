@@ -58,11 +58,16 @@ struct session {
     uint16_t calls;     /* First of the calls that hang on this session. */
     uint16_t handshake; /* OPENING and ANSWERED, else POOL_NONE. */
     uint8_t state;      /* enum session_state */
-    bool is_initiator;
-    bool is_kept;    /* The peer has it as established: it sent DATA, or we confirmed as asked. */
-    bool is_brief;   /* Unless kept: the peer has so many strangers that it will soon forget us. */
-    bool is_suspect; /* A call went unanswered and nothing was heard since. */
-    bool is_rival;   /* UNCONFIRMED, and it beat a handshake of our own: simultaneous open. */
+    bool is_initiator : 1;
+    bool is_kept : 1;  /* The peer has it as established: it sent DATA, or we confirmed as asked. */
+    bool is_brief : 1; /* Unless kept: the peer has so many strangers that it will soon forget us.
+                        */
+    bool is_suspect : 1;  /* A call went unanswered and nothing was heard since. */
+    bool is_rival : 1;    /* UNCONFIRMED, and it beat a handshake of our own: simultaneous open. */
+    bool is_client : 1;   /* The peer serves nobody: it is to be in no table. */
+    bool is_outdated : 1; /* It was told something else of us than is so now. */
+    bool is_pinned : 1;   /* Somebody above needs it: it does not make room. */
+    uint16_t path; /* The local path that its datagrams take; meaningless for a relayed address. */
     struct port_addr addr; /* Validated, except in ANSWERED and UNCONFIRMED. */
     struct rtt_peer rtt;
     uint64_t send_counter;
@@ -97,8 +102,8 @@ struct session *session_with(const struct transport *transport, uint32_t peer,
  * same contact. */
 void session_establish(struct transport *transport, struct session *session, uint32_t peer);
 
-/* A round trip over another address was seen. */
-void session_move(struct transport *transport, struct session *session,
+/* A round trip over another address, or by another path, was seen. */
+void session_move(struct transport *transport, struct session *session, uint16_t path,
                   const struct port_addr *addr);
 
 /* An authentic datagram arrived. */
@@ -108,13 +113,19 @@ void session_heard(struct transport *transport, struct session *session);
  * session's address. */
 void session_send(struct transport *transport, struct session *session, uint8_t *datagram,
                   size_t len);
-/* The same to another address. */
-void session_send_to(struct transport *transport, struct session *session,
-                     const struct port_addr *to, uint8_t *datagram, size_t len);
+/* The same by another way. */
+void session_send_by(struct transport *transport, struct session *session,
+                     const struct transport_way *way, uint8_t *datagram, size_t len);
 
-/* Counts a datagram and hands it to the network. */
-void session_transmit(struct transport *transport, const struct port_addr *to,
+/* Counts a datagram and hands it to the network, or to the relay when the address is relayed. */
+void session_transmit(struct transport *transport, const struct transport_way *way,
                       struct slice datagram);
+
+/* Where the session's datagrams go. */
+static inline struct transport_way session_way(const struct session *session)
+{
+    return (struct transport_way){.addr = session->addr, .path = session->path};
+}
 
 /* Whether strangers come so fast that one is forgotten within SESSION_UNCONFIRMED_US. */
 bool session_table_is_crowded(const struct transport *transport);

@@ -13,7 +13,10 @@
 #include "node/transport/packet.h"
 #include "node/transport/session.h"
 
+static struct transport_session look_at(const struct session *session);
 static void on_data(struct transport *transport, const struct port_addr *from, struct slice bytes);
+static bool is_at_home(const struct transport *transport, const struct session *session,
+                       const struct port_addr *from);
 static bool admit_data(struct transport *transport, struct session *session,
                        const struct packet_data *packet, const struct port_addr *from);
 static void confirm(struct transport *transport, struct session *session);
@@ -79,6 +82,20 @@ void transport_offend(struct transport *transport, uint32_t peer, enum guard_off
     guard_offend(transport->guard, &contact_at(transport->core->port, peer)->id, which);
 }
 
+void transport_set_client(struct transport *transport, bool is_client)
+{
+    if (transport->is_client == is_client) {
+        return;
+    }
+    transport->is_client = is_client;
+    for (uint16_t place = 0; place < transport->sessions.made; place++) {
+        struct session *session = pool_peek(&transport->sessions, place);
+        if (session != NULL && session->index != 0) {
+            session->is_outdated = true;
+        }
+    }
+}
+
 void transport_drop(struct transport *transport, const struct node_id *id)
 {
     struct port *port = transport->core->port;
@@ -113,10 +130,11 @@ void transport_on_datagram(struct transport *transport, int path, const struct p
     struct counters *counters = &transport->core->counters;
     count(counters, COUNT_DATAGRAMS_IN);
     count_by(counters, COUNT_BYTES_IN, (uint32_t)bytes.len);
-    if (path != PORT_MAIN_PATH || bytes.len == 0 || bytes.len > PORT_DATAGRAM_MAX) {
+    if (bytes.len == 0 || bytes.len > PORT_DATAGRAM_MAX) {
         count(counters, COUNT_MALFORMED);
         return;
     }
+    transport->path = (uint16_t)path;
     switch (bytes.data[0]) {
     case PACKET_DATA:
         on_data(transport, from, bytes);
@@ -131,6 +149,7 @@ void transport_on_datagram(struct transport *transport, int path, const struct p
         count(counters, COUNT_MALFORMED);
         break;
     }
+    transport->path = PORT_MAIN_PATH;
     call_unpark(transport);
 }
 
@@ -150,17 +169,22 @@ bool transport_session_next(const struct transport *transport, uint32_t *place,
     while (*place < transport->sessions.made) {
         const struct session *found = pool_peek(&transport->sessions, (*place)++);
         if (found != NULL && found->index != 0 && found->state == SESSION_ESTABLISHED) {
-            *session = (struct transport_session){.peer = found->peer,
-                                                  .is_initiator = found->is_initiator,
-                                                  .rtt_us = found->rtt.smoothed_us,
-                                                  .started_us = found->started_us,
-                                                  .heard_us = found->heard_us,
-                                                  .sent = found->send_counter,
-                                                  .received = found->window.next};
+            *session = look_at(found);
             return true;
         }
     }
     return false;
+}
+
+bool transport_session_at(const struct transport *transport, uint32_t index,
+                          struct transport_session *session)
+{
+    const struct session *found = session_find(transport, index);
+    if (found == NULL || found->state != SESSION_ESTABLISHED) {
+        return false;
+    }
+    *session = look_at(found);
+    return true;
 }
 
 bool transport_session_of(const struct transport *transport, const struct node_id *id,
@@ -180,6 +204,20 @@ const char *transport_check(const struct transport *transport)
     const char *wrong = session_table_check(transport);
     wrong = wrong != NULL ? wrong : call_table_check(transport);
     return transport->early != NULL ? "an early answer outlived its request" : wrong;
+}
+
+static struct transport_session look_at(const struct session *session)
+{
+    return (struct transport_session){.peer = session->peer,
+                                      .index = session->index,
+                                      .path = session->path,
+                                      .is_client = session->is_client,
+                                      .is_initiator = session->is_initiator,
+                                      .rtt_us = session->rtt.smoothed_us,
+                                      .started_us = session->started_us,
+                                      .heard_us = session->heard_us,
+                                      .sent = session->send_counter,
+                                      .received = session->window.next};
 }
 
 static void on_data(struct transport *transport, const struct port_addr *from, struct slice bytes)
@@ -216,12 +254,14 @@ static void on_data(struct transport *transport, const struct port_addr *from, s
     struct dispatch_source source = {
         .addr = from,
         .answer_max = MESSAGE_MAX,
-        .is_verified = port_addr_equal(from, &session->addr),
+        .is_verified = is_at_home(transport, session, from),
     };
-    /* Nothing that a forger of addresses could gain by: no more bytes than just came from there. */
-    if (!source.is_verified && session->state == SESSION_ESTABLISHED &&
+    /* Nothing that a forger of addresses could gain by: no more bytes than just came from there. A
+     * probe of the peer's is answered and has no need of ours. */
+    bool is_probe = packet.sealed.len > CRYPTO_TAG_LEN && dispatch_is_probe(text[0]);
+    if (!source.is_verified && session->state == SESSION_ESTABLISHED && !is_probe &&
         bytes.len >= PACKET_DATA_OVERHEAD + MESSAGE_HEADER_LEN + 8) {
-        dispatch_probe(transport, session, from);
+        dispatch_ask(transport, session, from);
     }
     if (packet.sealed.len == CRYPTO_TAG_LEN) {
         traffic_received(&transport->traffic, TRAFFIC_CONFIRM);
@@ -229,6 +269,14 @@ static void on_data(struct transport *transport, const struct port_addr *from, s
         dispatch_message(transport, session, &source,
                          slice_of(text, packet.sealed.len - CRYPTO_TAG_LEN));
     }
+}
+
+/* Whether a datagram came by the way that the session's own take. */
+static bool is_at_home(const struct transport *transport, const struct session *session,
+                       const struct port_addr *from)
+{
+    return port_addr_equal(from, &session->addr) &&
+           (session->path == transport->path || transport_is_relayed(from));
 }
 
 /* The checks that come before any cryptography. */
@@ -245,7 +293,7 @@ static bool admit_data(struct transport *transport, struct session *session,
         count(&core->counters, COUNT_REPLAYED);
         return false;
     }
-    bool is_proved = session->state >= SESSION_ESTABLISHED && port_addr_equal(from, &session->addr);
+    bool is_proved = session->state >= SESSION_ESTABLISHED && is_at_home(transport, session, from);
     return guard_admit(transport->guard, from, is_proved ? GUARD_PROVED : GUARD_STRANGER,
                        GUARD_DATA);
 }
@@ -255,6 +303,7 @@ static void confirm(struct transport *transport, struct session *session)
 {
     struct port *port = transport->core->port;
     uint32_t peer = session->peer;
+    bool is_client = session->is_client;
     port->ops->intern_retain(port, peer);
     session_establish(transport, session, peer);
     if (session->is_rival) {
@@ -264,6 +313,6 @@ static void confirm(struct transport *transport, struct session *session)
             session_close(transport, loser, SESSION_REPLACED);
         }
     }
-    transport->hooks.verified(transport->hooks.arg, peer, 0);
+    transport->hooks.verified(transport->hooks.arg, peer, 0, is_client);
     port->ops->intern_release(port, peer);
 }

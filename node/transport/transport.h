@@ -63,13 +63,29 @@ struct call_options {
     call_fn done;
     void *owner;
     uint32_t tag;
+    bool is_once; /* One transmission and no second: where an answer would prove something. */
 };
+
+/* A way to an address: the local path, and how far the datagram may go. */
+struct transport_way {
+    struct port_addr addr;
+    uint16_t path;
+    uint8_t ttl; /* 0: the host's default. */
+};
+
+/* Addresses of peers behind relays are of our own making and go into no datagram: they lie in the
+ * discard-only block 100::/64 (RFC 6666), where no host is. */
+static inline bool transport_is_relayed(const struct port_addr *addr)
+{
+    return addr->ip[0] == 1 && addr->ip[1] == 0;
+}
 
 /* Who sent a request. May be copied and answered later than inside hooks.message, as long as the
  * session lives; early requests are answered inside or never. */
 struct message_from {
     uint32_t peer;     /* Contact handle: authenticated key, address it came from. Not retained. */
     bool is_verified;  /* The address has answered to us: a round trip was seen. */
+    bool is_client;    /* The peer serves nobody. */
     bool is_early;     /* Early payload: only reads arrive this way, and may be replays. */
     uint32_t session;  /* For transport_reply. */
     uint32_t call;     /* For transport_reply. */
@@ -82,14 +98,24 @@ struct transport_hooks {
     /* A request to answer, or not. `message` is borrowed. A request may arrive twice: a caller who
      * heard nothing asks again, and over a new session nothing tells the two apart. */
     void (*message)(void *arg, const struct message_from *from, const struct message *message);
-    /* An authenticated round trip with this contact was seen: it may enter tables. rtt_us is 0 when
-     * the peer was the initiator. */
-    void (*verified)(void *arg, uint32_t peer, uint32_t rtt_us);
+    /* An authenticated round trip with this contact was seen: it may enter tables, unless it is a
+     * client. rtt_us is 0 when the peer was the initiator. */
+    void (*verified)(void *arg, uint32_t peer, uint32_t rtt_us, bool is_client);
     /* A contact answered neither a call nor its retransmission. */
     void (*lost)(void *arg, uint32_t peer);
     /* Whether a verified round trip with this stranger would be of use: if so the answer to its
      * handshake asks it to confirm, at the price of one datagram. */
     bool (*is_wanted)(void *arg, const struct node_id *id, const struct port_addr *addr);
+    /* The local path to an address; NULL: always the main one. */
+    uint16_t (*path_to)(void *arg, const struct port_addr *addr);
+    /* A datagram for a peer behind a relay. NULL: no address is relayed. */
+    void (*relay)(void *arg, const struct port_addr *to, struct slice datagram);
+    /* NULL, or a way to the peer of a session is proved: both receive by it. `observed`, unless
+     * NULL: the address that the peer saw us at. False: the session is to stay where it is. */
+    bool (*proved)(void *arg, uint32_t session, const struct transport_way *way,
+                   const struct port_addr *observed);
+    /* NULL, or a session has moved from this address to the one it has. */
+    void (*moved)(void *arg, uint32_t session, const struct port_addr *from);
 };
 
 struct early_answer; /* handshake.h */
@@ -118,9 +144,12 @@ struct transport {
     uint8_t mac_key[CRYPTO_HASH_LEN]; /* What mac1 of packets to us is keyed by. */
     struct rtt_node rtt;
     struct early_answer *early; /* While hooks.message looks at an early request. */
+    uint16_t path;              /* By which the datagram at hand came. */
+    uint16_t pinned;            /* Sessions. */
+    bool is_client;             /* We serve nobody, and say so in handshakes. */
     struct traffic traffic;
 };
-_Static_assert(sizeof(struct transport) <= 400 + sizeof(struct traffic),
+_Static_assert(sizeof(struct transport) <= 440 + sizeof(struct traffic),
                "there are a hundred thousand of them");
 
 NODISCARD int transport_init(struct transport *transport, struct core *core,
@@ -149,6 +178,10 @@ void transport_cancel(struct transport *transport, uint32_t call);
  */
 void transport_offend(struct transport *transport, uint32_t peer, enum guard_offence which);
 
+/* Whether we tell peers that we serve. The next read of every session makes a new one, so that they
+ * hear of a change. */
+void transport_set_client(struct transport *transport, bool is_client);
+
 /* Ends all sessions with the peer; its calls end as lost. Not from inside a hook or callback. */
 void transport_drop(struct transport *transport, const struct node_id *id);
 
@@ -156,6 +189,18 @@ void transport_drop(struct transport *transport, const struct node_id *id);
  * ERR_MISSING when the session is gone or an early request's time has passed, ERR_TOO_LARGE. */
 int transport_reply(struct transport *transport, const struct message_from *from,
                     struct message *reply);
+
+/* A message of class NOTE over an established session, to its address; no answer comes. ERR_MISSING
+ * when the session is gone, ERR_TOO_LARGE. */
+int transport_note(struct transport *transport, uint32_t session, struct message *note);
+/* A probe of a way to the session's peer: a PING whose answer moves the session there. */
+int transport_probe(struct transport *transport, uint32_t session, const struct transport_way *way);
+/* Keeps what lies between us and the session's peer open: DATA without a message. */
+int transport_keep(struct transport *transport, uint32_t session);
+
+/* A pinned session makes no room for others; the one that takes over from it is pinned too. At most
+ * half of the table can be: false when it is full of them, or the session is gone. */
+bool transport_pin(struct transport *transport, uint32_t session, bool is_pinned);
 
 /* Hints that change nothing. A datagram will arrive soon: brings the way to its session nearer; and
  * then the session that these bytes name. */
@@ -171,7 +216,10 @@ uint32_t transport_session_count(const struct transport *transport);
 
 /* A session as others may see it. */
 struct transport_session {
-    uint32_t peer; /* Contact handle. Not retained. */
+    uint32_t peer;  /* Contact handle. Not retained. */
+    uint32_t index; /* For transport_note and its like. */
+    uint16_t path;
+    bool is_client;
     bool is_initiator;
     uint32_t rtt_us; /* Smoothed; 0 before the first sample. */
     uint64_t started_us;
@@ -185,6 +233,9 @@ bool transport_session_next(const struct transport *transport, uint32_t *place,
                             struct transport_session *session);
 /* The one with this id; false when there is none. */
 bool transport_session_of(const struct transport *transport, const struct node_id *id,
+                          struct transport_session *session);
+/* The one with this index, if it is established. */
+bool transport_session_at(const struct transport *transport, uint32_t index,
                           struct transport_session *session);
 
 /* A checker for every run: at most one established session per contact, lists and index whole,

@@ -77,11 +77,12 @@ static void on_message(void *arg, const struct message_from *from, const struct 
     live->received += message->kind == MESSAGE_BROADCAST;
 }
 
-static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us)
+static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us, bool is_client)
 {
     (void)arg;
     (void)peer;
     (void)rtt_us;
+    (void)is_client;
 }
 
 static void on_lost(void *arg, uint32_t peer)

@@ -80,10 +80,11 @@ static void on_message(void *arg, const struct message_from *from, const struct 
     }
 }
 
-static void on_verified(void *arg, uint32_t contact, uint32_t rtt_us)
+static void on_verified(void *arg, uint32_t contact, uint32_t rtt_us, bool is_client)
 {
     struct toy_peer *peer = arg;
     (void)rtt_us;
+    (void)is_client;
     peer->verified++;
     peer->verified_last = contact;
 }

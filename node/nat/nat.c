@@ -1,0 +1,318 @@
+/* nat.c - the module's door: what it is, what it watches, and what it remembers. */
+#include "node/nat/nat.h"
+
+#include <string.h>
+
+#include "node/base/must.h"
+#include "node/nat/nat_parts.h"
+
+enum {
+    TICK_US = 1000000,
+    FRESH_US = 20000000, /* Below the 30 s that the most impatient boxes keep (Linux: unreplied). */
+    RESERVATIONS_FIRST = 4,
+};
+
+static void on_tick(struct timer *timer);
+static bool has_watch(const struct nat_work *work);
+
+int nat_init(struct nat *nat, struct core *core, const struct nat_config *config,
+             const struct identity *identity, struct transport *transport,
+             const struct nat_hooks *hooks)
+{
+    must(hooks->sample != NULL && hooks->presence != NULL && hooks->serving != NULL);
+    if (config->relays_wanted < 1 || config->relays_wanted > PRESENCE_RELAYS_MAX) {
+        return ERR_INVALID;
+    }
+    *nat = (struct nat){.core = core,
+                        .config = config,
+                        .identity = identity,
+                        .transport = transport,
+                        .hooks = *hooks,
+                        .is_server = config->reach == NAT_REACH_PUBLIC,
+                        .is_checked = config->reach != NAT_REACH_AUTO};
+    transport_set_client(transport, !nat->is_server);
+    return ERR_OK;
+}
+
+void nat_stop(struct nat *nat)
+{
+    nat->is_stopping = true;
+    struct nat_work *work = nat->work;
+    if (work == NULL) {
+        return;
+    }
+    struct port *port = nat->core->port;
+    timer_stop(&nat->core->timers, &work->tick);
+    timer_stop(&nat->core->timers, &work->check);
+    nat_links_drop(nat);
+    for (uint16_t place = 0; place < work->attempts.made; place++) {
+        struct nat_attempt *attempt = pool_peek(&work->attempts, place);
+        if (attempt != NULL && attempt->done != NULL) {
+            nat_connect_fn done = attempt->done;
+            attempt->done = NULL;
+            done(attempt->owner, attempt->tag, ERR_STOPPED, PORT_INTERN_NONE, NAT_STEP_NONE);
+        }
+    }
+    for (uint16_t place = 0; place < work->punches.made; place++) {
+        struct nat_punch *punch = pool_peek(&work->punches, place);
+        if (punch != NULL && punch->state != NAT_PUNCH_FREE) {
+            timer_stop(&nat->core->timers, &punch->timer);
+        }
+    }
+    for (uint16_t place = 0; place < work->dials.made; place++) {
+        struct nat_dial *dial = pool_peek(&work->dials, place);
+        if (dial != NULL && dial->is_used) {
+            timer_stop(&nat->core->timers, &dial->timer);
+            port->ops->intern_release(port, dial->from.peer);
+        }
+    }
+}
+
+void nat_on_joined(struct nat *nat, bool is_first)
+{
+    if (nat->is_stopping) {
+        return;
+    }
+    if (nat->config->reach == NAT_REACH_AUTO && is_first) {
+        nat_become(nat, true); /* Who begins a network is whom others come to. */
+    } else if (nat->config->reach == NAT_REACH_AUTO) {
+        nat_reach_start(nat);
+    } else if (!nat->is_server) {
+        nat_watch(nat);
+    }
+}
+
+void nat_become(struct nat *nat, bool is_server)
+{
+    bool is_news = nat->is_server != is_server;
+    nat->is_checked = true;
+    nat->is_server = is_server;
+    if (is_news) {
+        transport_set_client(nat->transport, !is_server);
+        nat->hooks.serving(nat->hooks.arg, is_server);
+    }
+    if (!is_server) {
+        nat_watch(nat);
+    } else if (nat->work != NULL) {
+        nat_links_drop(nat);
+    }
+}
+
+void nat_observe(struct nat *nat, const struct port_addr *observed)
+{
+    bool is_news = !nat->has_observed || !port_addr_equal(&nat->observed, observed);
+    if (is_news && nat->has_observed && nat->work != NULL) {
+        /* Another network, or another mapping: what did not work there may work here. */
+        for (uint16_t place = 0; place < nat->work->trails.made; place++) {
+            struct nat_trail *trail = pool_peek(&nat->work->trails, place);
+            if (trail != NULL && trail->touched_us != 0) {
+                trail->attempts = trail->doublings = 0;
+                trail->again_us = 0;
+            }
+        }
+    }
+    nat->observed = *observed;
+    nat->has_observed = true;
+}
+
+bool nat_is_fresh(const struct nat *nat, const struct transport_session *session)
+{
+    return !session->is_client || core_now(nat->core) - session->heard_us < FRESH_US;
+}
+
+bool nat_proved(struct nat *nat, uint32_t session, const struct transport_way *way,
+                const struct port_addr *observed)
+{
+    if (nat->work == NULL || nat->is_stopping) {
+        return true;
+    }
+    if (!nat_reach_proved(nat, session, way)) {
+        return false;
+    }
+    if (observed != NULL && !transport_is_relayed(observed) && way->path == PORT_MAIN_PATH) {
+        struct transport_session found;
+        /* Only a server sees us as strangers would. */
+        if (transport_session_at(nat->transport, session, &found) && !found.is_client) {
+            nat_observe(nat, observed);
+        }
+    }
+    nat_links_proved(nat, session);
+    return nat_punch_proved(nat, session, way);
+}
+
+struct nat_work *nat_work_of(struct nat *nat)
+{
+    if (nat->work != NULL) {
+        return nat->work;
+    }
+    struct arena *arena = &nat->core->arena;
+    const struct nat_config *config = nat->config;
+    struct nat_work *work = arena_alloc(arena, ARENA_NAT, sizeof *work);
+    if (work == NULL) {
+        return NULL;
+    }
+    struct {
+        struct pool *pool;
+        uint32_t bytes;
+        uint16_t first;
+        uint16_t max;
+    } pools[] = {
+        {&work->dials, sizeof(struct nat_dial), 1, NAT_DIALS_MAX},
+        {&work->ends, sizeof(struct nat_end), 2, NAT_ENDS_MAX},
+        {&work->attempts, sizeof(struct nat_attempt), 1, NAT_ATTEMPTS_MAX},
+        {&work->punches, sizeof(struct nat_punch), 1, NAT_PUNCHES_MAX},
+        {&work->reservations, sizeof(struct nat_reservation), RESERVATIONS_FIRST,
+         config->reservations_max},
+        {&work->crossings, sizeof(struct nat_crossing), 2, config->circuits_max},
+        {&work->trails, sizeof(struct nat_trail), 2, NAT_TRAILS_MAX},
+    };
+    for (size_t i = 0; i < sizeof pools / sizeof *pools; i++) {
+        if (pool_init(pools[i].pool, arena, ARENA_NAT, pools[i].bytes, pools[i].first,
+                      pools[i].max) != ERR_OK) {
+            return NULL;
+        }
+    }
+    work->owner = nat;
+    nat->work = work;
+    return work;
+}
+
+void nat_watch(struct nat *nat)
+{
+    struct nat_work *work = nat_work_of(nat);
+    if (work != NULL && !nat->is_stopping && !timer_is_running(&work->tick)) {
+        timer_start(&nat->core->timers, &work->tick, 0, on_tick);
+    }
+}
+
+static void on_tick(struct timer *timer)
+{
+    struct nat_work *work = container_of(timer, struct nat_work, tick);
+    struct nat *nat = work->owner;
+    nat_links_tick(nat);
+    nat_relay_tick(nat);
+    if (!nat->is_server || has_watch(work)) {
+        timer_start(&nat->core->timers, &work->tick, TICK_US, on_tick);
+    }
+}
+
+static bool has_watch(const struct nat_work *work)
+{
+    return work->ends.count + work->reservations.count + work->crossings.count > 0;
+}
+
+uint32_t nat_session_with(const struct nat *nat, uint32_t session, const struct node_id *id)
+{
+    struct transport_session found;
+    if (session != 0 && transport_session_at(nat->transport, session, &found) &&
+        node_id_equal(&contact_at(nat->core->port, found.peer)->id, id)) {
+        return session;
+    }
+    return transport_session_of(nat->transport, id, &found) ? found.index : 0;
+}
+
+struct nat_trail *nat_trail_get(struct nat *nat, const struct node_id *id)
+{
+    struct nat_work *work = nat_work_of(nat);
+    if (work == NULL) {
+        return NULL;
+    }
+    struct nat_trail *oldest = NULL;
+    for (uint16_t place = 0; place < work->trails.made; place++) {
+        struct nat_trail *trail = pool_peek(&work->trails, place);
+        if (trail == NULL || trail->touched_us == 0) {
+            continue;
+        }
+        if (node_id_equal(&trail->id, id)) {
+            trail->touched_us = core_now(nat->core);
+            return trail;
+        }
+        oldest = oldest == NULL || trail->touched_us < oldest->touched_us ? trail : oldest;
+    }
+    uint16_t index;
+    struct nat_trail *trail = pool_get(&work->trails, &index);
+    trail = trail != NULL ? trail : oldest;
+    if (trail != NULL) {
+        *trail = (struct nat_trail){.id = *id, .touched_us = core_now(nat->core)};
+    }
+    return trail;
+}
+
+bool nat_trail_of(const struct nat *nat, const struct node_id *id, struct nat_trail *trail)
+{
+    for (uint16_t place = 0; nat->work != NULL && place < nat->work->trails.made; place++) {
+        const struct nat_trail *found = pool_peek(&nat->work->trails, place);
+        if (found != NULL && found->touched_us != 0 && node_id_equal(&found->id, id)) {
+            *trail = *found;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *nat_step_text(enum nat_step step)
+{
+    static const char *const texts[NAT_STEP_COUNT] = {
+#define NAT_STEP_TEXT(name, text, help) [NAT_STEP_##name] = (text),
+        NAT_STEPS(NAT_STEP_TEXT)
+#undef NAT_STEP_TEXT
+    };
+    must(step < NAT_STEP_COUNT);
+    return texts[step];
+}
+
+const char *nat_step_help(enum nat_step step)
+{
+    static const char *const texts[NAT_STEP_COUNT] = {
+#define NAT_STEP_HELP(name, text, help) [NAT_STEP_##name] = (help),
+        NAT_STEPS(NAT_STEP_HELP)
+#undef NAT_STEP_HELP
+    };
+    must(step < NAT_STEP_COUNT);
+    return texts[step];
+}
+
+const char *nat_way_text(enum nat_way way)
+{
+    static const char *const texts[] = {[NAT_WAY_NONE] = "none",
+                                        [NAT_WAY_DIRECT] = "direct",
+                                        [NAT_WAY_PUNCHED] = "punched",
+                                        [NAT_WAY_RELAYED] = "relayed"};
+    must(way <= NAT_WAY_RELAYED);
+    return texts[way];
+}
+
+uint32_t nat_reservation_count(const struct nat *nat)
+{
+    return nat->work != NULL ? nat->work->reservations.count : 0;
+}
+
+uint32_t nat_circuit_count(const struct nat *nat)
+{
+    return nat->work != NULL ? nat->work->crossings.count : 0;
+}
+
+uint32_t nat_relay_count(const struct nat *nat)
+{
+    uint32_t live = 0;
+    for (uint32_t i = 0; nat->work != NULL && i < PRESENCE_RELAYS_MAX; i++) {
+        live += nat->work->links[i].state == NAT_LINK_LIVE;
+    }
+    return live;
+}
+
+const char *nat_check(const struct nat *nat)
+{
+    if (nat->transport->is_client == nat->is_server) {
+        return "handshakes say of us what is not so";
+    }
+    const struct nat_work *work = nat->work;
+    for (uint16_t place = 0; work != NULL && place < work->crossings.made; place++) {
+        const struct nat_crossing *crossing = pool_peek(&work->crossings, place);
+        if (crossing != NULL && crossing->number != 0 &&
+            crossing->bytes_left > nat->config->circuit_bytes) {
+            return "a circuit has more bytes left than it began with";
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,213 @@
+/* nat.h - nodes that cannot be reached, and how they are reached.
+ *
+ * A node that a stranger can reach at its address serves: it is in tables, holds records, relays.
+ * Any other is a client: it asks, and is in no table. A client keeps reservations with a few
+ * servers and says so in a presence record under its own id (wire/voucher.h). Who wants it takes a
+ * circuit through one of them, shakes hands with it over the circuit, end to end, and from then on
+ * both try to do without the relay: the session stays, its address changes.
+ *
+ *      am I reachable?   REACH -> server -> DIAL -> stranger -> handshake -> me       reach.c
+ *      reservations      RESERVE -> voucher -> hooks.presence                          link.c
+ *      nat_connect       CONNECT -> circuit -> IK through it -> session                attempt.c
+ *      direct            PUNCH, PUNCH_GO -> probes both ways -> hooks.proved -> moved  punch.c
+ *      for others        reservations, circuits, accounts                              relay.c
+ *
+ * To the transport a peer behind a relay has an address of our own making (transport_is_relayed):
+ * what goes there is wrapped into RELAY messages to the relay, what comes is unwrapped and received
+ * from there. The relay sees ciphertext.
+ *
+ * What it does not do: find presence records, publish them, keep a routing table: hooks.
+ *
+ * Sources: behaviour discovery by peers after RFC 5780; candidates and pairs after RFC 8445; the
+ * synchronised start after libp2p's DCUtR; openers with a low TTL after HyperDHT; limits of relays
+ * after circuit relay v2. docs/modules/nat.md has the reasons.
+ */
+#ifndef NODE_NAT_NAT_H
+#define NODE_NAT_NAT_H
+
+#include "node/transport/transport.h"
+
+enum nat_reach {
+    NAT_REACH_PUBLIC, /* It serves; whoever configured it knows why. */
+    NAT_REACH_AUTO,   /* It serves once a stranger has reached it. */
+    NAT_REACH_CLIENT, /* It never serves. */
+};
+
+struct nat_config {
+    uint8_t reach;           /* enum nat_reach */
+    bool is_relay;           /* A server relays for clients. */
+    bool has_punching;       /* False: what is relayed stays so. */
+    uint8_t relays_wanted;   /* 1..PRESENCE_RELAYS_MAX. */
+    uint8_t opener_ttl;      /* Of datagrams that open our own box and reach no other. */
+    uint8_t punch_rounds;    /* Of probes in one attempt. */
+    uint8_t punch_attempts;  /* With a peer, before waiting for longer. */
+    uint64_t keep_us;        /* Between signs of life to a relay: below any box's patience. */
+    uint64_t recheck_us;     /* Between questions whether we are still reachable. */
+    uint64_t punch_again_us; /* After the attempts have failed; doubles up to 32 times that. */
+
+    /* Of a relay. Circuit relay v2: 1 h, 128 reservations, 2 min, 128 KiB each way. */
+    uint16_t reservations_max;
+    uint16_t circuits_max;
+    uint32_t reservation_s;
+    uint32_t circuit_s;
+    uint64_t circuit_bytes;
+    /* In an hour, for one peer and, four times that, for one address group. Counted when given, so
+     * that giving back and coming again gains nothing. */
+    uint16_t reservations_per_hour;
+    uint16_t circuits_per_hour;
+    uint64_t bytes_per_hour;
+};
+
+/* By which way a peer is reached, and where the attempt to reach it better stands or ended. */
+enum nat_way {
+    NAT_WAY_NONE,
+    NAT_WAY_DIRECT, /* At the address that it is known by. */
+    NAT_WAY_PUNCHED,
+    NAT_WAY_RELAYED,
+};
+
+/*    name               text                      what would help */
+#define NAT_STEPS(X)                                                                               \
+    X(NONE, "none", "")                                                                            \
+    X(NO_PRESENCE, "no presence record", "the peer may be offline, or has found no relay yet")     \
+    X(NO_RELAY, "no relay answered", "relays of the peer are gone: it will name others soon")      \
+    X(NO_CIRCUIT, "no circuit", "the peer has left its relay, or the relay is full")               \
+    X(NO_HANDSHAKE, "no answer through the relay", "the peer may have gone a moment ago")          \
+    X(NO_CANDIDATES, "no candidates", "the peer does not know its own address yet")                \
+    X(PUNCH_REFUSED, "punching refused", "the peer does not punch")                                \
+    X(PUNCH_UNANSWERED, "no probe came through",                                                   \
+      "one side's box maps by destination: allow port mapping there, or open a port")              \
+    X(PUNCH_WAITING, "waiting for the next attempt", "earlier attempts failed")
+
+enum nat_step {
+#define NAT_STEP_ENUM(name, text, help) NAT_STEP_##name,
+    NAT_STEPS(NAT_STEP_ENUM)
+#undef NAT_STEP_ENUM
+        NAT_STEP_COUNT
+};
+const char *nat_step_text(enum nat_step step);
+const char *nat_step_help(enum nat_step step);
+const char *nat_way_text(enum nat_way way);
+
+/* Filled by node.c. */
+struct nat_hooks {
+    void *arg;
+    /* Up to `max` servers at random: contact handles, not retained. */
+    uint32_t (*sample)(void *arg, uint32_t *peers, uint32_t max);
+    /* Trust in a peer, millionths; NULL: none is known. */
+    uint32_t (*trust)(void *arg, const struct node_id *id);
+    /* Our reservations have changed: the presence is to be published. */
+    void (*presence)(void *arg, const struct presence *presence, uint32_t life_s);
+    /* Whether we serve has changed. */
+    void (*serving)(void *arg, bool is_server);
+};
+
+/* nat_connect has ended. ERR_OK and the peer's handle: there is a session with it. Else step tells
+ * how far it came: ERR_UNREACHABLE, ERR_STOPPED. */
+typedef void (*nat_connect_fn)(void *owner, uint32_t tag, int status, uint32_t peer,
+                               enum nat_step step);
+
+/* Counts that tests and metrics look at. */
+struct nat_counts {
+    uint32_t punches_begun;
+    uint32_t punches_won;
+    uint32_t connects_begun;
+    uint32_t connects_won;
+    uint32_t reservations_given;
+    uint32_t circuits_given;
+    uint32_t refused; /* Reservations and circuits. */
+    uint32_t vouchers_forged;
+    uint64_t relayed_bytes; /* Of datagrams that were passed on for others. */
+    uint64_t relayed_datagrams;
+    uint64_t wrapped_bytes;   /* Of our own that went to relays, */
+    uint64_t unwrapped_bytes; /* and that came from them. */
+};
+
+/* What is known of the way to a peer. */
+struct nat_trail {
+    struct node_id id;
+    uint8_t way;       /* enum nat_way */
+    uint8_t step;      /* enum nat_step: of the last failure on the way to a better one. */
+    uint8_t attempts;  /* To punch, in a row, that failed. */
+    uint8_t doublings; /* Of the wait. */
+    uint64_t again_us; /* No attempt before. */
+    uint32_t punch_us; /* How long the last that succeeded took, from PUNCH_GO on. */
+    uint32_t rtt_us;   /* Through the relay, when it was begun. */
+    uint64_t touched_us;
+};
+
+struct nat_work; /* nat_parts.h: what only nodes need that are behind a NAT, or deal with one. */
+
+struct nat {
+    struct core *core;
+    const struct nat_config *config;
+    const struct identity *identity;
+    struct transport *transport;
+    struct nat_hooks hooks;
+    struct nat_work *work; /* NULL until needed. */
+    bool is_server;
+    bool is_checked; /* Whether that has been found out, or configured. */
+    bool is_stopping;
+    bool has_observed;
+    struct port_addr observed; /* Where others see us. */
+    struct nat_counts counts;
+};
+
+NODISCARD int nat_init(struct nat *nat, struct core *core, const struct nat_config *config,
+                       const struct identity *identity, struct transport *transport,
+                       const struct nat_hooks *hooks);
+void nat_stop(struct nat *nat);
+
+/* The network has been joined: there is somebody to ask. is_first: there was none, we begin it. */
+void nat_on_joined(struct nat *nat, bool is_first);
+
+/* How hooks.presence ended. */
+void nat_on_published(struct nat *nat, int status);
+
+/* A session, over a circuit, with the holder of `key`, whose presence has been found. ERR_FULL,
+ * ERR_STOPPED or ERR_OK and later done. */
+int nat_connect(struct nat *nat, const uint8_t key[CRYPTO_PUBLIC_LEN],
+                const struct presence *presence, nat_connect_fn done, void *owner, uint32_t tag);
+
+/* The session with a client lives, and may be used: else it takes nat_connect again. */
+bool nat_is_fresh(const struct nat *nat, const struct transport_session *session);
+
+/* The messages. */
+void nat_on_reach(struct nat *nat, const struct message_from *from,
+                  const struct message_reach *request);
+void nat_on_dial(struct nat *nat, const struct message_from *from,
+                 const struct message_dial *request);
+void nat_on_reserve(struct nat *nat, const struct message_from *from,
+                    const struct message_reserve *request);
+void nat_on_connect(struct nat *nat, const struct message_from *from,
+                    const struct message_connect *request);
+void nat_on_punch(struct nat *nat, const struct message_from *from,
+                  const struct message_punch *request);
+void nat_on_punch_go(struct nat *nat, const struct message_from *from,
+                     const struct message_punch_go *note);
+void nat_on_relay(struct nat *nat, const struct message_from *from,
+                  const struct message_relay *note);
+void nat_on_hung_up(struct nat *nat, const struct message_from *from,
+                    const struct message_hung_up *note);
+
+/* For transport_hooks. */
+void nat_send_relayed(struct nat *nat, const struct port_addr *to, struct slice datagram);
+bool nat_proved(struct nat *nat, uint32_t session, const struct transport_way *way,
+                const struct port_addr *observed);
+
+/* Clients with a reservation here and a session: contact handles, not retained. */
+uint32_t nat_clients(struct nat *nat, uint32_t *peers, uint32_t max);
+
+/* What is known of the way to this peer; false when nothing is. */
+bool nat_trail_of(const struct nat *nat, const struct node_id *id, struct nat_trail *trail);
+/* Reservations and circuits held for others now. */
+uint32_t nat_reservation_count(const struct nat *nat);
+uint32_t nat_circuit_count(const struct nat *nat);
+/* Relays that hold a reservation of ours; and the voucher of one of them, counted from 0: false
+ * when there are not so many. */
+uint32_t nat_relay_count(const struct nat *nat);
+bool nat_voucher(const struct nat *nat, uint32_t number, struct voucher *voucher);
+
+const char *nat_check(const struct nat *nat);
+
+#endif /* NODE_NAT_NAT_H */

@@ -1,0 +1,199 @@
+/* nat_parts.h - what the files of the module share; for them alone.
+ *
+ * Everything here is allocated when the first piece of it is needed: a server in a network without
+ * NATs pays for one pointer.
+ */
+#ifndef NODE_NAT_NAT_PARTS_H
+#define NODE_NAT_NAT_PARTS_H
+
+#include "node/nat/nat.h"
+
+#define NAT_SECOND UINT64_C(1000000)
+
+enum {
+    NAT_DIALS_MAX = 8,
+    NAT_ENDS_MAX = 64,
+    NAT_ATTEMPTS_MAX = 8,
+    NAT_PUNCHES_MAX = 8,
+    NAT_TRAILS_MAX = 64,
+    NAT_ACCOUNTS_MAX = 256,
+    NAT_ASKED_MAX = 8,
+};
+
+/* --- reach.c: somebody asked us whether it can be reached --------------------------------------
+ */
+
+struct nat_dial {
+    struct nat *nat;
+    struct message_from from; /* Its peer is retained while is_used. */
+    struct timer timer;       /* REACH_FROM_PORT: until when an answer may come. */
+    uint16_t path;            /* The same: the other port of ours. */
+    uint16_t index;
+    bool is_order; /* A DIAL, not a REACH. */
+    bool is_used;
+};
+
+/* --- link.c: our reservations
+ * --------------------------------------------------------------------- */
+
+enum nat_link_state {
+    NAT_LINK_FREE,
+    NAT_LINK_ASKING,
+    NAT_LINK_LIVE,
+};
+
+struct nat_link {
+    uint8_t state;     /* enum nat_link_state */
+    uint8_t unproved;  /* Probes in a row without an answer. */
+    uint32_t peer;     /* Of the relay; one reference. */
+    uint32_t session;  /* With it, when last looked at. */
+    uint64_t due_us;   /* Of the next probe. */
+    uint64_t renew_us; /* Of the reservation. */
+    uint64_t ends_us;
+    struct voucher voucher;
+};
+
+/* The end of a circuit that is ours. */
+struct nat_end {
+    uint32_t session; /* With the relay. First, because a free object's link lies here. */
+    uint32_t relay;   /* Contact handle, one reference; PORT_INTERN_NONE in free ones. */
+    uint32_t circuit;
+    uint64_t used_us;
+};
+
+/* --- attempt.c: nat_connect under way ----------------------------------------------------------
+ */
+
+struct nat_attempt {
+    struct nat *nat;
+    nat_connect_fn done; /* NULL in free ones. */
+    void *owner;
+    uint32_t tag;
+    uint32_t next; /* Relay of the presence. */
+    uint32_t peer; /* Behind the circuit that was taken; one reference or PORT_INTERN_NONE. */
+    uint16_t index;
+    uint8_t step; /* enum nat_step: how far it came. */
+    struct timer timer;
+    uint8_t key[CRYPTO_PUBLIC_LEN];
+    struct presence presence;
+};
+
+/* --- punch.c
+ * --------------------------------------------------------------------------------------- */
+
+enum nat_punch_state {
+    NAT_PUNCH_FREE,
+    NAT_PUNCH_ASKING, /* PUNCH is under way. */
+    NAT_PUNCH_READY,  /* Candidates are exchanged: PUNCH_GO, or its echo, is awaited. */
+    NAT_PUNCH_FIRING,
+};
+
+struct nat_punch {
+    struct nat *nat;
+    struct timer timer;
+    struct node_id id;
+    uint32_t session;
+    uint16_t index;
+    uint8_t state; /* enum nat_punch_state */
+    bool is_caller;
+    bool is_won;
+    uint8_t round; /* Of probes. */
+    uint8_t count;
+    uint32_t rtt_us;
+    uint64_t go_us;
+    struct candidate candidates[PUNCH_CANDIDATES_MAX]; /* The peer's. */
+};
+
+/* --- relay.c: for others
+ * --------------------------------------------------------------------------- */
+
+struct nat_reservation {
+    uint8_t client[CRYPTO_PUBLIC_LEN];
+    struct node_id id;
+    uint32_t session; /* With it, when last looked at; 0 in free ones. */
+    uint64_t ends_us;
+    struct voucher voucher;
+};
+
+struct nat_side {
+    struct node_id id;
+    uint32_t session;
+};
+
+struct nat_crossing {
+    struct nat_side sides[2]; /* Caller, client. A free object's link lies here. */
+    uint32_t number;          /* The circuit's; 0 in free ones. */
+    uint64_t bytes_left;
+    uint64_t ends_us;
+    uint64_t group; /* Of the caller. */
+};
+
+/* What a peer, or an address group, has had in this hour. */
+struct nat_account {
+    uint64_t subject; /* 0 in free ones. */
+    uint64_t since_us;
+    uint64_t bytes;
+    uint16_t reservations;
+    uint16_t circuits;
+};
+
+struct nat_work {
+    struct nat *owner;
+    struct timer tick; /* Once a second while there is anything to watch. */
+    struct timer check;
+    struct pool dials;
+    struct pool ends;
+    struct pool attempts;
+    struct pool punches;
+    struct pool reservations;
+    struct pool crossings;
+    struct pool trails;
+    struct nat_account *accounts;
+    struct nat_link links[PRESENCE_RELAYS_MAX];
+    uint32_t circuit_last;
+    uint64_t serial_last;
+    /* Whom we have asked whether we can be reached, and what they said. */
+    uint64_t asked[NAT_ASKED_MAX];
+    uint8_t asked_count;
+    uint8_t refusals;
+    bool is_asking;
+    uint64_t publish_us; /* When the presence is to go out; 0: at once. */
+};
+
+/* The work, allocated on first use; NULL without memory. */
+struct nat_work *nat_work_of(struct nat *nat);
+/* Something is to be watched from now on. */
+void nat_watch(struct nat *nat);
+
+/* The session with this peer, whatever its number now is; 0 when there is none. */
+uint32_t nat_session_with(const struct nat *nat, uint32_t session, const struct node_id *id);
+
+void nat_reach_start(struct nat *nat);
+bool nat_reach_proved(struct nat *nat, uint32_t session, const struct transport_way *way);
+void nat_become(struct nat *nat, bool is_server);
+/* Where a peer says that it sees us. */
+void nat_observe(struct nat *nat, const struct port_addr *observed);
+
+void nat_links_tick(struct nat *nat);
+void nat_links_proved(struct nat *nat, uint32_t session);
+void nat_links_drop(struct nat *nat);
+
+/* The address by which the transport knows the other end of a circuit. */
+void nat_end_addr(const struct nat *nat, uint32_t relay, uint32_t circuit, struct port_addr *addr);
+/* ERR_FULL. */
+int nat_end_open(struct nat *nat, uint32_t relay, uint32_t session, uint32_t circuit);
+
+void nat_relay_tick(struct nat *nat);
+/* False when the circuit is none of ours as a relay. */
+bool nat_relay_pass(struct nat *nat, const struct message_from *from, uint32_t circuit,
+                    struct slice datagram);
+
+void nat_attempt_begin(struct timer *timer);
+
+void nat_punch_start(struct nat *nat, uint32_t peer);
+bool nat_punch_proved(struct nat *nat, uint32_t session, const struct transport_way *way);
+
+/* What is remembered of the way to a peer, made if need be; NULL without memory. */
+struct nat_trail *nat_trail_get(struct nat *nat, const struct node_id *id);
+
+#endif /* NODE_NAT_NAT_PARTS_H */

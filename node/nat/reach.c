@@ -1,0 +1,296 @@
+/* reach.c - whether we can be reached: asked of others, and found out for others. */
+#include <string.h>
+
+#include "node/base/must.h"
+#include "node/nat/nat_parts.h"
+
+enum {
+    PORT_WAIT_US = 1500000, /* For an answer to what another port of ours has sent. */
+    ASK_AGAIN_US = 5000000, /* When there was nobody to ask. */
+    SAMPLE_MAX = 16,
+    REFUSALS_MAX = 2, /* So many strangers could not reach us: nobody can. */
+};
+
+static void ask(struct nat *nat);
+static void on_check(struct timer *timer);
+static uint32_t choose_asked(struct nat *nat);
+static void on_reached(void *owner, const struct call_result *result);
+static void settle(struct nat *nat);
+static struct nat_dial *dial_open(struct nat *nat, const struct message_from *from);
+static void dial_close(struct nat_dial *dial, enum reached_status status);
+static uint32_t choose_stranger(struct nat *nat, uint32_t asker);
+static void on_dialled(void *owner, const struct call_result *result);
+static bool dial_from_port(struct nat_dial *dial);
+static void on_port_timeout(struct timer *timer);
+static void on_dial_answer(void *owner, const struct call_result *result);
+
+/* --- for ourselves ------------------------------------------------------------------------------
+ */
+
+void nat_reach_start(struct nat *nat)
+{
+    struct nat_work *work = nat_work_of(nat);
+    if (work == NULL || work->is_asking || nat->is_stopping) {
+        return;
+    }
+    work->asked_count = 0;
+    work->refusals = 0;
+    ask(nat);
+}
+
+/* One after the other: each names another stranger, and none of them can lie us into the tables. */
+static void ask(struct nat *nat)
+{
+    struct nat_work *work = nat->work;
+    uint32_t peer = choose_asked(nat);
+    if (peer == PORT_INTERN_NONE) {
+        settle(nat);
+        return;
+    }
+    struct message request = {.kind = MESSAGE_REACH, .reach = {.from = REACH_FROM_STRANGER}};
+    struct call_options options = {.done = on_reached, .owner = nat};
+    int call = transport_call(nat->transport, peer, &request, &options);
+    work->is_asking = call >= 0;
+    if (call < 0) {
+        timer_start(&nat->core->timers, &work->check, ASK_AGAIN_US, on_check);
+    }
+}
+
+static void on_check(struct timer *timer)
+{
+    struct nat_work *work = container_of(timer, struct nat_work, check);
+    nat_reach_start(work->owner);
+}
+
+/* A server that we have not asked yet in this round. */
+static uint32_t choose_asked(struct nat *nat)
+{
+    struct nat_work *work = nat->work;
+    uint32_t peers[SAMPLE_MAX];
+    uint32_t count = nat->hooks.sample(nat->hooks.arg, peers, SAMPLE_MAX);
+    for (uint32_t i = 0; i < count && work->asked_count < NAT_ASKED_MAX; i++) {
+        uint64_t prefix = contact_prefix(nat->core->port, peers[i]);
+        bool is_asked = false;
+        for (uint32_t j = 0; j < work->asked_count; j++) {
+            is_asked |= work->asked[j] == prefix;
+        }
+        if (!is_asked) {
+            work->asked[work->asked_count++] = prefix;
+            return peers[i];
+        }
+    }
+    return PORT_INTERN_NONE;
+}
+
+static void on_reached(void *owner, const struct call_result *result)
+{
+    struct nat *nat = owner;
+    struct nat_work *work = nat->work;
+    if (result->outcome == CALL_SLOW || nat->is_stopping) {
+        return;
+    }
+    work->is_asking = false;
+    if (result->outcome == CALL_ANSWERED) {
+        const struct message_reached *reached = &result->answer->reached;
+        nat_observe(nat, &reached->observed);
+        if (reached->status == REACHED_YES) {
+            work->refusals = 0;
+            nat_become(nat, true);
+            timer_start(&nat->core->timers, &work->check, nat->config->recheck_us, on_check);
+            return;
+        }
+        work->refusals = (uint8_t)(work->refusals + (reached->status == REACHED_NO));
+    }
+    if (work->refusals >= REFUSALS_MAX) {
+        settle(nat);
+    } else {
+        ask(nat);
+    }
+}
+
+/* Nobody is left to ask, or enough have failed. Without a single verdict things stay as they are.
+ */
+static void settle(struct nat *nat)
+{
+    struct nat_work *work = nat->work;
+    if (work->refusals > 0) {
+        nat_become(nat, false);
+    } else if (!nat->is_server) {
+        nat_watch(nat); /* A client until it is known better: it needs relays meanwhile. */
+    }
+    bool is_known = work->refusals > 0 || nat->is_checked;
+    timer_start(&nat->core->timers, &work->check, is_known ? nat->config->recheck_us : ASK_AGAIN_US,
+                on_check);
+}
+
+/* --- for others ----------------------------------------------------------------------------------
+ */
+
+void nat_on_reach(struct nat *nat, const struct message_from *from,
+                  const struct message_reach *request)
+{
+    struct nat_dial *dial = dial_open(nat, from);
+    if (dial == NULL) {
+        return; /* It asks somebody else. */
+    }
+    const struct port_addr *addr = &contact_at(nat->core->port, from->peer)->addr;
+    if (!from->is_verified || transport_is_relayed(addr)) {
+        dial_close(dial, REACHED_UNKNOWN);
+        return;
+    }
+    uint32_t stranger =
+        request->from == REACH_FROM_STRANGER ? choose_stranger(nat, from->peer) : PORT_INTERN_NONE;
+    if (stranger == PORT_INTERN_NONE) {
+        if (!dial_from_port(dial)) {
+            dial_close(dial, REACHED_UNKNOWN);
+        }
+        return;
+    }
+    struct message order = {.kind = MESSAGE_DIAL, .dial = {.addr = *addr}};
+    memcpy(order.dial.key, contact_at(nat->core->port, from->peer)->key, sizeof order.dial.key);
+    struct call_options options = {.done = on_dialled, .owner = dial};
+    if (transport_call(nat->transport, stranger, &order, &options) < 0) {
+        dial_close(dial, REACHED_UNKNOWN);
+    }
+}
+
+static struct nat_dial *dial_open(struct nat *nat, const struct message_from *from)
+{
+    struct nat_work *work = nat_work_of(nat);
+    uint16_t index;
+    struct nat_dial *dial = work != NULL ? pool_get(&work->dials, &index) : NULL;
+    if (dial != NULL) {
+        nat->core->port->ops->intern_retain(nat->core->port, from->peer);
+        *dial = (struct nat_dial){.nat = nat, .from = *from, .index = index, .is_used = true};
+    }
+    return dial;
+}
+
+static void dial_close(struct nat_dial *dial, enum reached_status status)
+{
+    struct nat *nat = dial->nat;
+    struct port *port = nat->core->port;
+    if (dial->is_order) {
+        struct message answer = {.kind = MESSAGE_DIALLED, .dialled = {.status = (uint8_t)status}};
+        (void)transport_reply(nat->transport, &dial->from, &answer);
+    } else {
+        struct message answer = {.kind = MESSAGE_REACHED,
+                                 .reached = {.status = (uint8_t)status,
+                                             .observed = contact_at(port, dial->from.peer)->addr}};
+        (void)transport_reply(nat->transport, &dial->from, &answer);
+    }
+    if (dial->path != PORT_MAIN_PATH) {
+        port->ops->path_close(port, dial->path);
+    }
+    timer_stop(&nat->core->timers, &dial->timer);
+    port->ops->intern_release(port, dial->from.peer);
+    dial->is_used = false;
+    pool_put(&nat->work->dials, dial->index);
+}
+
+/* A server of neither's address group: a box may let through what comes from a group it has seen.
+ */
+static uint32_t choose_stranger(struct nat *nat, uint32_t asker)
+{
+    const struct port *port = nat->core->port;
+    uint32_t peers[SAMPLE_MAX];
+    uint32_t count = nat->hooks.sample(nat->hooks.arg, peers, SAMPLE_MAX);
+    uint64_t group = contact_addr_group(&contact_at(port, asker)->addr);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct contact *contact = contact_at(port, peers[i]);
+        if (!node_id_equal(&contact->id, &contact_at(port, asker)->id) &&
+            contact_addr_group(&contact->addr) != group) {
+            return peers[i];
+        }
+    }
+    return PORT_INTERN_NONE;
+}
+
+static void on_dialled(void *owner, const struct call_result *result)
+{
+    struct nat_dial *dial = owner;
+    if (result->outcome == CALL_SLOW) {
+        return;
+    }
+    uint8_t status =
+        result->outcome == CALL_ANSWERED ? result->answer->dialled.status : REACHED_UNKNOWN;
+    if (status != REACHED_UNKNOWN || !dial_from_port(dial)) {
+        dial_close(dial, status);
+    }
+}
+
+/* A probe from a port that the asker has never written to: in a network so small that everybody has
+ * met it, that is as strange as it gets. */
+static bool dial_from_port(struct nat_dial *dial)
+{
+    struct nat *nat = dial->nat;
+    struct port *port = nat->core->port;
+    int path = port->ops->path_open(port, PORT_UDP, &port->local, NULL);
+    if (path < 0) {
+        return false;
+    }
+    dial->path = (uint16_t)path;
+    struct transport_way way = {.addr = contact_at(port, dial->from.peer)->addr,
+                                .path = dial->path};
+    if (transport_probe(nat->transport, dial->from.session, &way) != ERR_OK) {
+        return false;
+    }
+    timer_start(&nat->core->timers, &dial->timer, PORT_WAIT_US, on_port_timeout);
+    return true;
+}
+
+static void on_port_timeout(struct timer *timer)
+{
+    dial_close(container_of(timer, struct nat_dial, timer), REACHED_NO);
+}
+
+/* False when the proof was of a question, ours or somebody's, and no session is to move for it. */
+bool nat_reach_proved(struct nat *nat, uint32_t session, const struct transport_way *way)
+{
+    struct nat_work *work = nat->work;
+    for (uint16_t place = 0; way->path != PORT_MAIN_PATH && place < work->dials.made; place++) {
+        struct nat_dial *dial = pool_peek(&work->dials, place);
+        if (dial != NULL && dial->is_used && dial->path == way->path &&
+            dial->from.session == session) {
+            dial_close(dial, REACHED_YES);
+            return false;
+        }
+    }
+    if (!work->is_asking) {
+        return true;
+    }
+    struct transport_session found;
+    return !transport_session_at(nat->transport, session, &found) ||
+           port_addr_equal(&contact_at(nat->core->port, found.peer)->addr, &way->addr) ||
+           contact_addr_group(&contact_at(nat->core->port, found.peer)->addr) !=
+               contact_addr_group(&way->addr);
+}
+
+void nat_on_dial(struct nat *nat, const struct message_from *from,
+                 const struct message_dial *request)
+{
+    struct nat_dial *dial = dial_open(nat, from);
+    if (dial == NULL) {
+        return;
+    }
+    dial->is_order = true;
+    struct port *port = nat->core->port;
+    uint32_t peer = contact_intern(port, request->key, &request->addr);
+    struct transport_session session;
+    struct call_options options = {.done = on_dial_answer, .owner = dial, .is_once = true};
+    /* Whom we have a session with has written to us: we are no stranger to its box. */
+    bool is_stranger =
+        !transport_session_of(nat->transport, &contact_at(port, peer)->id, &session) &&
+        !transport_is_relayed(&request->addr);
+    if (!is_stranger || transport_ping(nat->transport, peer, &options) < 0) {
+        dial_close(dial, REACHED_UNKNOWN);
+    }
+    port->ops->intern_release(port, peer);
+}
+
+static void on_dial_answer(void *owner, const struct call_result *result)
+{
+    if (result->outcome != CALL_SLOW) {
+        dial_close(owner, result->outcome == CALL_ANSWERED ? REACHED_YES : REACHED_NO);
+    }
+}

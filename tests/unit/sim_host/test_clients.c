@@ -1,0 +1,173 @@
+/* test_clients.c - nodes that serve nobody: in no table, and reached all the same. */
+#include <criterion/criterion.h>
+
+#include "tests/support/client_world.h"
+
+static struct client_world *world;
+
+static void close_world(void)
+{
+    for (uint32_t i = 0; i < world_host_count(world->world); i++) {
+        const struct host *host = world_host(world->world, i);
+        const char *wrong = host_is_up(host) ? node_check(host->node) : NULL;
+        cr_assert_null(wrong, "node %u: %s", i, wrong);
+    }
+    client_world_close(world);
+}
+
+static void open_world(uint32_t servers, uint32_t clients)
+{
+    world = client_world_open(servers, clients, 11);
+    client_world_add_clients(world);
+}
+
+static const struct node_id *id_of(const struct host *host)
+{
+    return &host->node->identity.id;
+}
+
+Test(clients, are_in_nobodys_table_and_have_two_relays)
+{
+    open_world(12, 6);
+    client_world_start(world);
+    cr_assert_eq(world->joined, 18);
+    for (uint32_t c = 0; c < 6; c++) {
+        struct host *client = client_world_client(world, c);
+        cr_expect_eq(nat_relay_count(&client->node->nat), 2);
+        for (uint32_t i = 0; i < 18; i++) {
+            cr_expect_eq(dht_find(&world_host(world->world, i)->node->dht, id_of(client)),
+                         PORT_INTERN_NONE);
+        }
+    }
+    close_world();
+}
+
+Test(clients, are_found_by_their_id_from_anywhere)
+{
+    open_world(12, 6);
+    client_world_start(world);
+    for (uint32_t i = 0; i < 18; i++) {
+        for (uint32_t c = 0; c < 6; c++) {
+            struct host *from = world_host(world->world, i);
+            struct host *to = client_world_client(world, c);
+            if (from != to) {
+                uint32_t before = world->messages[to->index];
+                cr_expect_eq(client_world_send(world, from, to), ERR_OK, "%u to client %u", i, c);
+                cr_expect_eq(world->messages[to->index], before + 1);
+            }
+        }
+    }
+    close_world();
+}
+
+Test(clients, leave_their_relay_as_soon_as_they_can)
+{
+    open_world(12, 2);
+    client_world_start(world);
+    struct host *a = client_world_client(world, 0);
+    struct host *b = client_world_client(world, 1);
+    cr_assert_eq(client_world_send(world, a, b), ERR_OK);
+    client_world_run(world, 2 * CLIENT_SECOND);
+    struct nat_trail trail;
+    cr_assert(nat_trail_of(&a->node->nat, id_of(b), &trail));
+    cr_assert_eq(trail.way, NAT_WAY_PUNCHED);
+    struct transport_session session;
+    cr_assert(transport_session_of(&a->node->transport, id_of(b), &session));
+    cr_assert(port_addr_equal(&contact_at(&a->port, session.peer)->addr, &b->port.local));
+    cr_assert(transport_session_of(&b->node->transport, id_of(a), &session));
+    cr_assert(port_addr_equal(&contact_at(&b->port, session.peer)->addr, &a->port.local));
+    close_world();
+}
+
+Test(clients, stay_relayed_without_punching)
+{
+    open_world(12, 2);
+    world->client.nat.has_punching = false;
+    client_world_start(world);
+    struct host *a = client_world_client(world, 0);
+    struct host *b = client_world_client(world, 1);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(client_world_send(world, a, b), ERR_OK);
+        client_world_run(world, 2 * CLIENT_SECOND);
+    }
+    struct transport_session session;
+    cr_assert(transport_session_of(&a->node->transport, id_of(b), &session));
+    cr_assert(transport_is_relayed(&contact_at(&a->port, session.peer)->addr));
+    close_world();
+}
+
+Test(clients, hear_broadcasts_through_their_relays)
+{
+    open_world(12, 6);
+    client_world_start(world);
+    struct node_command command = {.kind = NODE_BROADCAST, .bytes = slice_of("news", 4)};
+    cr_assert_eq(client_world_do(world, client_world_client(world, 0), &command, CLIENT_SECOND),
+                 ERR_OK);
+    client_world_run(world, 10 * CLIENT_SECOND);
+    for (uint32_t i = 0; i < 18; i++) {
+        cr_expect_eq(world->news[i], i != 12, "node %u", i);
+    }
+    close_world();
+}
+
+Test(clients, are_reached_again_soon_after_their_relay_has_died)
+{
+    open_world(12, 4);
+    world->client.nat.has_punching = false;
+    client_world_start(world);
+    struct host *to = client_world_client(world, 0);
+    struct host *from = client_world_client(world, 1);
+    for (int round = 0; round < 4; round++) {
+        /* One of its relays, not the one that all join through. */
+        uint32_t dead = 0;
+        for (uint32_t i = 1; i < world->servers && dead == 0; i++) {
+            struct host *relay = world_host(world->world, i);
+            uint32_t peers[128];
+            uint32_t count = host_is_up(relay) ? nat_clients(&relay->node->nat, peers, 128) : 0;
+            for (uint32_t j = 0; j < count; j++) {
+                if (node_id_equal(&contact_at(&relay->port, peers[j])->id, id_of(to))) {
+                    dead = i;
+                }
+            }
+        }
+        if (dead == 0) {
+            break;
+        }
+        host_kill(world_host(world->world, dead));
+        uint64_t start_us = world_now_us(world->world);
+        cr_expect_eq(client_world_send(world, from, to), ERR_OK, "round %d", round);
+        cr_expect_lt(world_now_us(world->world) - start_us, 10 * CLIENT_SECOND);
+        client_world_run(world, 40 * CLIENT_SECOND);
+        cr_expect_eq(nat_relay_count(&to->node->nat), 2);
+    }
+    close_world();
+}
+
+Test(clients, find_out_by_a_stranger_that_they_can_serve)
+{
+    open_world(6, 4);
+    world->client.nat.reach = NAT_REACH_AUTO;
+    client_world_start(world);
+    for (uint32_t c = 0; c < 4; c++) {
+        struct host *client = client_world_client(world, c);
+        cr_expect(client->node->nat.is_server);
+        uint32_t knowing = 0;
+        for (uint32_t i = 0; i < 10; i++) {
+            knowing += dht_find(&world_host(world->world, i)->node->dht, id_of(client)) !=
+                       PORT_INTERN_NONE;
+        }
+        cr_expect_geq(knowing, 5);
+    }
+    close_world();
+}
+
+Test(clients, of_two_nodes_the_second_is_reached_from_another_port)
+{
+    open_world(1, 1);
+    world->server.nat.reach = NAT_REACH_AUTO;
+    world->client.nat.reach = NAT_REACH_AUTO;
+    client_world_start(world);
+    cr_assert(world_host(world->world, 0)->node->nat.is_server);
+    cr_assert(world_host(world->world, 1)->node->nat.is_server);
+    close_world();
+}
