@@ -14,6 +14,9 @@ static void on_message(void *arg, const struct message_from *from, const struct 
 static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us, bool is_client);
 static void on_lost(void *arg, uint32_t peer);
 static bool on_is_wanted(void *arg, const struct node_id *id, const struct port_addr *addr);
+static bool on_may_open(void *arg, const struct port_addr *addr);
+static void on_sent(void *arg, const struct port_addr *addr);
+static uint16_t on_path_to(void *arg, const struct port_addr *addr);
 static void on_to_relay(void *arg, const struct port_addr *to, struct slice datagram);
 static bool on_proved(void *arg, uint32_t session, const struct transport_way *way,
                       const struct port_addr *observed);
@@ -68,6 +71,8 @@ void node_config_default(struct node_config *config)
                 .keep_us = 15 * SECOND,
                 .recheck_us = 600 * SECOND,
                 .punch_again_us = 30 * SECOND,
+                .flows_max = 60, /* Routers with 64 places exist: docs/modules/nat.md. */
+                .flow_us = 120 * SECOND,
                 .reservations_max = 128,
                 .circuits_max = 64,
                 .reservation_s = 3600,
@@ -144,9 +149,7 @@ void node_expect_next(const struct node *node, struct slice bytes)
 
 void node_on_path(struct node *node, int path, enum port_path_event event)
 {
-    /* Extra UDP paths have no events, and streams of their own are not opened yet. */
-    (void)path;
-    (void)event;
+    nat_on_path(&node->nat, path, event);
     timerq_settle(&node->core.timers);
 }
 
@@ -237,6 +240,9 @@ static int wire_up(struct node *node)
                                               .verified = on_verified,
                                               .lost = on_lost,
                                               .is_wanted = on_is_wanted,
+                                              .may_open = on_may_open,
+                                              .sent = on_sent,
+                                              .path_to = on_path_to,
                                               .relay = on_to_relay,
                                               .proved = on_proved};
     struct nat_hooks nat_hooks = {.arg = node,
@@ -376,6 +382,24 @@ static bool on_is_wanted(void *arg, const struct node_id *id, const struct port_
     return dht_is_wanted(&node->dht, id, addr);
 }
 
+static bool on_may_open(void *arg, const struct port_addr *addr)
+{
+    struct node *node = arg;
+    return nat_may_open(&node->nat, addr);
+}
+
+static void on_sent(void *arg, const struct port_addr *addr)
+{
+    struct node *node = arg;
+    nat_sent(&node->nat, addr);
+}
+
+static uint16_t on_path_to(void *arg, const struct port_addr *addr)
+{
+    struct node *node = arg;
+    return nat_path_to(&node->nat, addr);
+}
+
 static void on_to_relay(void *arg, const struct port_addr *to, struct slice datagram)
 {
     struct node *node = arg;
@@ -466,6 +490,8 @@ static void on_joined(void *owner, int status, uint32_t took_us)
     node->is_joined |= status == ERR_OK;
     if (status == ERR_OK) {
         nat_on_joined(&node->nat, dht_contact_count(&node->dht) == 0);
+    } else {
+        nat_on_unreachable(&node->nat, node->config->bootstrap, node->config->bootstrap_count);
     }
     node_deliver(node, &(struct port_event){
                            .kind = NODE_JOINED, .status = (int16_t)status, .took_us = took_us});

@@ -45,6 +45,7 @@ void nat_stop(struct nat *nat)
     timer_stop(&nat->core->timers, &work->tick);
     timer_stop(&nat->core->timers, &work->check);
     nat_links_drop(nat);
+    nat_streams_close(nat);
     for (uint16_t place = 0; place < work->attempts.made; place++) {
         struct nat_attempt *attempt = pool_peek(&work->attempts, place);
         if (attempt != NULL && attempt->done != NULL) {

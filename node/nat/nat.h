@@ -34,15 +34,19 @@ enum nat_reach {
 };
 
 struct nat_config {
-    uint8_t reach;           /* enum nat_reach */
-    bool is_relay;           /* A server relays for clients. */
-    bool has_punching;       /* False: what is relayed stays so. */
-    uint8_t relays_wanted;   /* 1..PRESENCE_RELAYS_MAX. */
-    uint8_t opener_ttl;      /* Of datagrams that open our own box and reach no other. */
-    uint8_t punch_rounds;    /* Of probes in one attempt. */
-    uint8_t punch_attempts;  /* With a peer, before waiting for longer. */
-    uint64_t keep_us;        /* Between signs of life to a relay: below any box's patience. */
-    uint64_t recheck_us;     /* Between questions whether we are still reachable. */
+    uint8_t reach;          /* enum nat_reach */
+    bool is_relay;          /* A server relays for clients. */
+    bool has_punching;      /* False: what is relayed stays so. */
+    uint8_t relays_wanted;  /* 1..PRESENCE_RELAYS_MAX. */
+    uint8_t opener_ttl;     /* Of datagrams that open our own box and reach no other. */
+    uint8_t punch_rounds;   /* Of probes in one attempt. */
+    uint8_t punch_attempts; /* With a peer, before waiting for longer. */
+    uint64_t keep_us;       /* Between signs of life to a relay: below any box's patience. */
+    uint64_t recheck_us;    /* Between questions whether we are still reachable. */
+    /* Destinations that a client has open at once, each for flow_us after the last datagram; 0: any
+     * number. */
+    uint16_t flows_max;
+    uint64_t flow_us;
     uint64_t punch_again_us; /* After the attempts have failed; doubles up to 32 times that. */
 
     /* Of a relay. Circuit relay v2: 1 h, 128 reservations, 2 min, 128 KiB each way. */
@@ -149,6 +153,7 @@ struct nat {
     bool is_checked; /* Whether that has been found out, or configured. */
     bool is_stopping;
     bool has_observed;
+    bool is_udp_blocked;       /* Streams are the way. */
     struct port_addr observed; /* Where others see us. */
     struct nat_counts counts;
 };
@@ -190,7 +195,17 @@ void nat_on_relay(struct nat *nat, const struct message_from *from,
 void nat_on_hung_up(struct nat *nat, const struct message_from *from,
                     const struct message_hung_up *note);
 
+/* Nobody could be joined through by UDP: tries streams to these addresses. */
+void nat_on_unreachable(struct nat *nat, const struct port_addr *addrs, uint32_t count);
+void nat_on_path(struct nat *nat, int path, enum port_path_event event);
+
+/* Destinations open now. */
+uint32_t nat_flow_count(const struct nat *nat);
+
 /* For transport_hooks. */
+bool nat_may_open(struct nat *nat, const struct port_addr *addr);
+void nat_sent(struct nat *nat, const struct port_addr *addr);
+uint16_t nat_path_to(struct nat *nat, const struct port_addr *addr);
 void nat_send_relayed(struct nat *nat, const struct port_addr *to, struct slice datagram);
 bool nat_proved(struct nat *nat, uint32_t session, const struct transport_way *way,
                 const struct port_addr *observed);

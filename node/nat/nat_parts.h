@@ -7,6 +7,7 @@
 #define NODE_NAT_NAT_PARTS_H
 
 #include "node/nat/nat.h"
+#include "node/wire/codec.h"
 
 #define NAT_SECOND UINT64_C(1000000)
 
@@ -18,6 +19,32 @@ enum {
     NAT_TRAILS_MAX = 64,
     NAT_ACCOUNTS_MAX = 256,
     NAT_ASKED_MAX = 8,
+    NAT_FLOWS_SPARE = 8, /* Of the flows, kept for probes. */
+    NAT_STREAMS_MAX = 16,
+};
+
+/* --- flow.c: destinations that the box in front of us remembers ------------------------------- */
+
+struct nat_flow {
+    uint64_t tag; /* Of the address; 0 in free ones. */
+    uint64_t used_us;
+};
+
+/* --- carrier.c: streams where UDP is blocked -------------------------------------------------- */
+
+enum nat_stream_state {
+    NAT_STREAM_FREE,
+    NAT_STREAM_OPENING,
+    NAT_STREAM_UP,
+    NAT_STREAM_REFUSED, /* A plain one was: a masked one may not be. */
+};
+
+struct nat_stream {
+    uint8_t state;   /* enum nat_stream_state */
+    uint8_t carrier; /* enum port_carrier */
+    uint16_t path;   /* PORT_MAIN_PATH: none is open. */
+    struct port_addr addr;
+    uint64_t used_us;
 };
 
 /* --- reach.c: somebody asked us whether it can be reached --------------------------------------
@@ -149,6 +176,8 @@ struct nat_work {
     struct pool crossings;
     struct pool trails;
     struct nat_account *accounts;
+    struct nat_flow *flows; /* flows_max of them. */
+    struct nat_stream streams[NAT_STREAMS_MAX];
     struct nat_link links[PRESENCE_RELAYS_MAX];
     uint32_t circuit_last;
     uint64_t serial_last;
@@ -173,6 +202,11 @@ bool nat_reach_proved(struct nat *nat, uint32_t session, const struct transport_
 void nat_become(struct nat *nat, bool is_server);
 /* Where a peer says that it sees us. */
 void nat_observe(struct nat *nat, const struct port_addr *observed);
+
+/* Whether a probe may go to an address that nothing was sent to. */
+bool nat_may_probe(struct nat *nat, const struct port_addr *addr);
+
+void nat_streams_close(struct nat *nat);
 
 void nat_links_tick(struct nat *nat);
 void nat_links_proved(struct nat *nat, uint32_t session);

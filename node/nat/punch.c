@@ -167,7 +167,9 @@ static void fire(struct nat_punch *punch, uint8_t ttl)
     struct nat *nat = punch->nat;
     for (uint32_t i = 0; i < punch->count; i++) {
         struct transport_way way = {.addr = punch->candidates[i].addr, .ttl = ttl};
-        (void)transport_probe(nat->transport, punch->session, &way);
+        if (nat_may_probe(nat, &way.addr)) {
+            (void)transport_probe(nat->transport, punch->session, &way);
+        }
     }
 }
 

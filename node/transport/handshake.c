@@ -35,6 +35,10 @@ int handshake_open(struct transport *transport, const struct call *call, struct 
     if (is_ik && !port_agree_public(port, contact_at(port, call->peer)->key, peer_public)) {
         return ERR_INVALID;
     }
+    const struct transport_hooks *hooks = &transport->hooks;
+    if (hooks->may_open != NULL && !hooks->may_open(hooks->arg, addr)) {
+        return ERR_FULL;
+    }
     struct session *session = session_new(transport, SESSION_OPENING, call->peer, addr);
     if (session == NULL) {
         return ERR_FULL;

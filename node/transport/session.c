@@ -268,6 +268,9 @@ void session_transmit(struct transport *transport, const struct transport_way *w
         }
         return;
     }
+    if (transport->is_client && transport->hooks.sent != NULL) {
+        transport->hooks.sent(transport->hooks.arg, &way->addr);
+    }
     count(&core->counters, COUNT_DATAGRAMS_OUT);
     count_by(&core->counters, COUNT_BYTES_OUT, (uint32_t)datagram.len);
     /* A full local queue is one more way to lose a datagram: the timers see to it. */

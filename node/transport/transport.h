@@ -106,6 +106,10 @@ struct transport_hooks {
     /* Whether a verified round trip with this stranger would be of use: if so the answer to its
      * handshake asks it to confirm, at the price of one datagram. */
     bool (*is_wanted)(void *arg, const struct node_id *id, const struct port_addr *addr);
+    /* Whether a handshake may begin with an address; false: the call waits. And an address that
+     * something was sent to. NULL: of no interest. */
+    bool (*may_open)(void *arg, const struct port_addr *addr);
+    void (*sent)(void *arg, const struct port_addr *addr);
     /* The local path to an address; NULL: always the main one. */
     uint16_t (*path_to)(void *arg, const struct port_addr *addr);
     /* A datagram for a peer behind a relay. NULL: no address is relayed. */
