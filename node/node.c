@@ -68,6 +68,8 @@ void node_config_default(struct node_config *config)
                 .opener_ttl = 5, /* HyperDHT: past any boxes of ours, short of the peer's. */
                 .punch_rounds = 4,
                 .punch_attempts = 3, /* libp2p's DCUtR; 97.6 % of what succeeds does at once. */
+                .birthday_sockets = 256,
+                .birthday_probes = 1024,
                 .keep_us = 15 * SECOND,
                 .recheck_us = 600 * SECOND,
                 .punch_again_us = 30 * SECOND,

@@ -99,8 +99,21 @@ void nat_become(struct nat *nat, bool is_server)
     }
 }
 
-void nat_observe(struct nat *nat, const struct port_addr *observed)
+void nat_observe(struct nat *nat, const struct port_addr *peer, uint16_t path,
+                 const struct port_addr *observed, uint64_t asked_us)
 {
+    struct nat_work *work = nat_work_of(nat);
+    if (work != NULL && path <= UINT8_MAX) {
+        struct classify_sight sight = {
+            .remote = *peer, .mapped = *observed, .path = (uint8_t)path, .asked_us = asked_us};
+        if (path == PORT_MAIN_PATH) {
+            sight.local = nat->core->port->local;
+        }
+        classify_saw(&work->classify, &sight);
+    }
+    if (path != PORT_MAIN_PATH) {
+        return;
+    }
     bool is_news = !nat->has_observed || !port_addr_equal(&nat->observed, observed);
     if (is_news && nat->has_observed && nat->work != NULL) {
         /* Another network, or another mapping: what did not work there may work here. */
@@ -130,15 +143,52 @@ bool nat_proved(struct nat *nat, uint32_t session, const struct transport_way *w
     if (!nat_reach_proved(nat, session, way)) {
         return false;
     }
-    if (observed != NULL && !transport_is_relayed(observed) && way->path == PORT_MAIN_PATH) {
-        struct transport_session found;
-        /* Only a server sees us as strangers would. */
-        if (transport_session_at(nat->transport, session, &found) && !found.is_client) {
-            nat_observe(nat, observed);
-        }
+    struct transport_session found;
+    /* Only a server sees us as strangers would. */
+    if (observed != NULL && !transport_is_relayed(observed) &&
+        transport_session_at(nat->transport, session, &found) && !found.is_client) {
+        uint64_t now_us = core_now(nat->core);
+        nat_observe(nat, &way->addr, way->path, observed,
+                    now_us > found.rtt_us ? now_us - found.rtt_us : 0);
     }
     nat_links_proved(nat, session);
-    return nat_punch_proved(nat, session, way);
+    return nat_punch_proved(nat, session, way, observed);
+}
+
+void nat_class_of(const struct nat *nat, struct nat_class *class)
+{
+    *class = (struct nat_class){0};
+    if (nat->work != NULL) {
+        classify_result(&nat->work->classify, class);
+    }
+}
+
+void nat_path_keep(struct nat *nat, uint32_t session, uint16_t path)
+{
+    struct port *port = nat->core->port;
+    for (uint32_t i = 0; i < NAT_KEPT_MAX; i++) {
+        if (nat->work->kept[i].path == PORT_MAIN_PATH) {
+            nat->work->kept[i].session = session;
+            nat->work->kept[i].path = path;
+            return;
+        }
+    }
+    port->ops->path_close(port, path); /* The session will find another way. */
+}
+
+void nat_paths_tick(struct nat *nat)
+{
+    struct port *port = nat->core->port;
+    for (uint32_t i = 0; i < NAT_KEPT_MAX; i++) {
+        struct transport_session session;
+        uint16_t path = nat->work->kept[i].path;
+        if (path != PORT_MAIN_PATH &&
+            !(transport_session_at(nat->transport, nat->work->kept[i].session, &session) &&
+              session.path == path)) {
+            port->ops->path_close(port, path);
+            nat->work->kept[i].path = PORT_MAIN_PATH;
+        }
+    }
 }
 
 struct nat_work *nat_work_of(struct nat *nat)
@@ -174,6 +224,7 @@ struct nat_work *nat_work_of(struct nat *nat)
         }
     }
     work->owner = nat;
+    classify_start(&work->classify);
     nat->work = work;
     return work;
 }
@@ -192,6 +243,7 @@ static void on_tick(struct timer *timer)
     struct nat *nat = work->owner;
     nat_links_tick(nat);
     nat_relay_tick(nat);
+    nat_paths_tick(nat);
     if (!nat->is_server || has_watch(work)) {
         timer_start(&nat->core->timers, &work->tick, TICK_US, on_tick);
     }

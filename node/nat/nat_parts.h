@@ -21,6 +21,8 @@ enum {
     NAT_ASKED_MAX = 8,
     NAT_FLOWS_SPARE = 8, /* Of the flows, kept for probes. */
     NAT_STREAMS_MAX = 16,
+    NAT_SOCKETS_MAX = 256,
+    NAT_KEPT_MAX = 16,
 };
 
 /* --- flow.c: destinations that the box in front of us remembers ------------------------------- */
@@ -110,9 +112,17 @@ struct nat_attempt {
 
 enum nat_punch_state {
     NAT_PUNCH_FREE,
-    NAT_PUNCH_ASKING, /* PUNCH is under way. */
-    NAT_PUNCH_READY,  /* Candidates are exchanged: PUNCH_GO, or its echo, is awaited. */
+    NAT_PUNCH_MEASURING, /* Which port our sequential box gave out last. */
+    NAT_PUNCH_ASKING,    /* PUNCH is under way. */
+    NAT_PUNCH_READY,     /* Candidates are exchanged: PUNCH_GO is awaited. */
     NAT_PUNCH_FIRING,
+    NAT_PUNCH_BIRTHDAY,
+};
+
+/* Of PUNCH's `round`. */
+enum nat_punch_kind {
+    NAT_PUNCH_PLAIN,
+    NAT_PUNCH_MANY, /* Many sockets on one side, many ports on the other. */
 };
 
 struct nat_punch {
@@ -124,11 +134,26 @@ struct nat_punch {
     uint8_t state; /* enum nat_punch_state */
     bool is_caller;
     bool is_won;
-    uint8_t round; /* Of probes. */
+    uint8_t kind; /* enum nat_punch_kind */
+    uint8_t peer_mapping;
+    uint16_t path;            /* MEASURING: the socket that finds out. */
+    struct message_from from; /* Of the PUNCH that waits for our answer; its peer is retained. */
+    uint8_t round;            /* Of probes. */
     uint8_t count;
     uint32_t rtt_us;
     uint64_t go_us;
     struct candidate candidates[PUNCH_CANDIDATES_MAX]; /* The peer's. */
+};
+
+/* --- birthday.c: one at a time ------------------------------------------------------------ */
+
+struct nat_birthday {
+    struct nat_punch *punch; /* NULL when there is none. */
+    uint16_t paths[NAT_SOCKETS_MAX];
+    uint16_t path_count;
+    uint16_t sent;
+    bool is_hard;          /* Ours is the box that maps by destination. */
+    struct port_addr peer; /* Where the other side is seen. */
 };
 
 /* --- relay.c: for others
@@ -185,6 +210,14 @@ struct nat_work {
     uint64_t asked[NAT_ASKED_MAX];
     uint8_t asked_count;
     uint8_t refusals;
+    uint8_t port_asks; /* From another port, after the strangers had failed. */
+    struct classify classify;
+    struct nat_birthday *birthday;
+    /* Extra paths that sessions have moved to: closed when the session is gone. */
+    struct {
+        uint32_t session;
+        uint16_t path;
+    } kept[NAT_KEPT_MAX];
     bool is_asking;
     uint64_t publish_us; /* When the presence is to go out; 0: at once. */
 };
@@ -200,8 +233,9 @@ uint32_t nat_session_with(const struct nat *nat, uint32_t session, const struct 
 void nat_reach_start(struct nat *nat);
 bool nat_reach_proved(struct nat *nat, uint32_t session, const struct transport_way *way);
 void nat_become(struct nat *nat, bool is_server);
-/* Where a peer says that it sees us. */
-void nat_observe(struct nat *nat, const struct port_addr *observed);
+/* Where a peer says that it sees the socket of this path, by a datagram that left at asked_us. */
+void nat_observe(struct nat *nat, const struct port_addr *peer, uint16_t path,
+                 const struct port_addr *observed, uint64_t asked_us);
 
 /* Whether a probe may go to an address that nothing was sent to. */
 bool nat_may_probe(struct nat *nat, const struct port_addr *addr);
@@ -225,7 +259,20 @@ bool nat_relay_pass(struct nat *nat, const struct message_from *from, uint32_t c
 void nat_attempt_begin(struct timer *timer);
 
 void nat_punch_start(struct nat *nat, uint32_t peer);
-bool nat_punch_proved(struct nat *nat, uint32_t session, const struct transport_way *way);
+bool nat_punch_proved(struct nat *nat, uint32_t session, const struct transport_way *way,
+                      const struct port_addr *observed);
+void nat_punch_close(struct nat_punch *punch);
+/* It has not worked: remembers that, and closes the punch. */
+void nat_punch_fail(struct nat_punch *punch, enum nat_step step);
+
+/* False when there is no point, or no room: the punch has failed as it is. */
+bool nat_birthday_start(struct nat_punch *punch);
+void nat_birthday_tick(struct nat_punch *punch);
+void nat_birthday_end(struct nat *nat, uint16_t path_kept);
+
+/* The session has moved to an extra path of ours. */
+void nat_path_keep(struct nat *nat, uint32_t session, uint16_t path);
+void nat_paths_tick(struct nat *nat);
 
 /* What is remembered of the way to a peer, made if need be; NULL without memory. */
 struct nat_trail *nat_trail_get(struct nat *nat, const struct node_id *id);

@@ -8,6 +8,9 @@
  * An opener is a probe with a low TTL: it opens our own box for the peer and dies before the peer's
  * box sees it. So when the first real probe arrives there is a mapping for it, and no box has taken
  * an early stranger for a session of its own (docs/modules/nat.md).
+ *
+ * Who is behind a box that gives out ports one after the other first has a relay tell which one an
+ * extra socket got, and names those that come next.
  */
 #include <string.h>
 
@@ -17,25 +20,34 @@
 enum {
     ROUND_MIN_US = 50000, /* RFC 8445's Ta, between two probes of everything. */
     READY_US = 10000000,  /* A client waits so long for PUNCH_GO. */
+    MEASURE_US = 1000000, /* For a relay's answer. */
+    PREDICTED_MAX = 4,    /* The next port, and room for what others behind the box open. */
     DOUBLINGS_MAX = 5,
 };
 
 static struct nat_punch *punch_with(const struct nat *nat, const struct node_id *id);
 static struct nat_punch *punch_open(struct nat *nat, uint32_t session, const struct node_id *id);
-static void punch_close(struct nat_punch *punch);
+static void begin(struct nat_punch *punch);
+static bool measure(struct nat_punch *punch);
+static void on_measured(struct nat_punch *punch);
 static void gather(const struct nat *nat, struct message_punch *side);
+static void predict(const struct nat *nat, const struct nat_class *class,
+                    struct message_punch *side);
 static void take(struct nat_punch *punch, const struct message_punch *side);
 static void on_punching(void *owner, const struct call_result *result);
+static void go(struct nat_punch *punch, uint64_t delay_us);
 static void on_timer(struct timer *timer);
+static void next_round(struct nat_punch *punch);
 static void fire(struct nat_punch *punch, uint8_t ttl);
-static void fail(struct nat_punch *punch, enum nat_step step);
+static void release_from(struct nat_punch *punch);
+static bool is_hard(uint8_t mapping);
 
 void nat_punch_start(struct nat *nat, uint32_t peer)
 {
     const struct node_id id = contact_at(nat->core->port, peer)->id;
     struct transport_session session;
     struct nat_trail *trail = nat_trail_get(nat, &id);
-    if (!nat->config->has_punching || nat->is_stopping || trail == NULL ||
+    if (!nat->config->has_punching || nat->is_stopping || nat->is_udp_blocked || trail == NULL ||
         punch_with(nat, &id) != NULL || !transport_session_of(nat->transport, &id, &session)) {
         return;
     }
@@ -44,36 +56,111 @@ void nat_punch_start(struct nat *nat, uint32_t peer)
         return;
     }
     struct nat_punch *punch = punch_open(nat, session.index, &id);
-    if (punch == NULL) {
-        return;
-    }
-    punch->is_caller = true;
-    punch->state = NAT_PUNCH_ASKING;
-    nat->counts.punches_begun++;
-    struct message request = {.kind = MESSAGE_PUNCH};
-    gather(nat, &request.punch);
-    struct call_options options = {.done = on_punching, .owner = punch};
-    if (transport_call(nat->transport, session.peer, &request, &options) < 0) {
-        punch_close(punch);
+    if (punch != NULL) {
+        punch->is_caller = true;
+        nat->counts.punches_begun++;
+        begin(punch);
     }
 }
 
-/* Where we may be reached: as the host sees itself, and as others see us. */
+static void begin(struct nat_punch *punch)
+{
+    punch->state = NAT_PUNCH_MEASURING;
+    if (!measure(punch)) {
+        on_measured(punch);
+    }
+}
+
+/* True when an answer is waited for. */
+static bool measure(struct nat_punch *punch)
+{
+    struct nat *nat = punch->nat;
+    struct port *port = nat->core->port;
+    struct nat_class class;
+    nat_class_of(nat, &class);
+    const struct nat_link *link = &nat->work->links[0];
+    if (class.assignment != NAT_ASSIGNMENT_SEQUENTIAL || !class.is_dependent ||
+        link->state != NAT_LINK_LIVE) {
+        return false;
+    }
+    int path = port->ops->path_open(port, PORT_UDP, &port->local, NULL);
+    if (path <= 0) {
+        return false;
+    }
+    struct transport_way way = {.addr = contact_at(port, link->peer)->addr, .path = (uint16_t)path};
+    punch->path = (uint16_t)path;
+    timer_start(&nat->core->timers, &punch->timer, MEASURE_US, on_timer);
+    return transport_probe(nat->transport, link->session, &way) == ERR_OK;
+}
+
+/* Or not: then the candidates are what they are. */
+static void on_measured(struct nat_punch *punch)
+{
+    struct nat *nat = punch->nat;
+    struct port *port = nat->core->port;
+    if (punch->path != PORT_MAIN_PATH) {
+        port->ops->path_close(port, punch->path);
+        punch->path = PORT_MAIN_PATH;
+    }
+    if (punch->is_caller) {
+        struct transport_session session;
+        struct message request = {.kind = MESSAGE_PUNCH, .punch = {.round = punch->kind}};
+        struct call_options options = {.done = on_punching, .owner = punch};
+        gather(nat, &request.punch);
+        punch->state = NAT_PUNCH_ASKING;
+        timer_stop(&nat->core->timers, &punch->timer);
+        if (!transport_session_at(nat->transport, punch->session, &session) ||
+            transport_call(nat->transport, session.peer, &request, &options) < 0) {
+            nat_punch_close(punch);
+        }
+        return;
+    }
+    struct message answer = {.kind = MESSAGE_PUNCHING};
+    answer.punching.side.round = punch->kind;
+    gather(nat, &answer.punching.side);
+    (void)transport_reply(nat->transport, &punch->from, &answer);
+    release_from(punch);
+    punch->state = NAT_PUNCH_READY;
+    timer_start(&nat->core->timers, &punch->timer, READY_US, on_timer);
+}
+
+/* Where we may be reached: as the host sees itself, as others see us, as the next may. */
 static void gather(const struct nat *nat, struct message_punch *side)
 {
     const struct port *port = nat->core->port;
+    struct nat_class class;
+    nat_class_of(nat, &class);
+    side->mapping = class.mapping == NAT_MAPPING_UNKNOWN && class.is_dependent
+                        ? NAT_MAPPING_ADDRESS_AND_PORT_DEPENDENT
+                        : class.mapping;
+    side->filtering = class.filtering;
     side->count = 0;
     side->candidates[side->count++] =
         (struct candidate){.type = CANDIDATE_HOST, .addr = port->local};
     if (nat->has_observed && !port_addr_equal(&nat->observed, &port->local)) {
         side->candidates[side->count++] =
             (struct candidate){.type = CANDIDATE_SERVER_REFLEXIVE, .addr = nat->observed};
+        predict(nat, &class, side);
+    }
+}
+
+static void predict(const struct nat *nat, const struct nat_class *class,
+                    struct message_punch *side)
+{
+    uint16_t ports[PREDICTED_MAX];
+    size_t count = class->is_dependent ? nat_class_predict(class, ports, PREDICTED_MAX) : 0;
+    for (size_t i = 0; i < count && side->count < PUNCH_CANDIDATES_MAX; i++) {
+        struct candidate *candidate = &side->candidates[side->count++];
+        *candidate = (struct candidate){.type = CANDIDATE_PREDICTED, .addr = nat->observed};
+        struct writer writer = writer_of(candidate->addr.port, sizeof candidate->addr.port);
+        write_u16(&writer, ports[i]);
     }
 }
 
 static void take(struct nat_punch *punch, const struct message_punch *side)
 {
     punch->count = 0;
+    punch->peer_mapping = side->mapping;
     for (uint32_t i = 0; i < side->count; i++) {
         if (!transport_is_relayed(&side->candidates[i].addr)) {
             punch->candidates[punch->count++] = side->candidates[i];
@@ -85,47 +172,52 @@ void nat_on_punch(struct nat *nat, const struct message_from *from,
                   const struct message_punch *request)
 {
     const struct contact *caller = contact_at(nat->core->port, from->peer);
-    struct message answer = {.kind = MESSAGE_PUNCHING};
     /* Only over a circuit: elsewhere there is nothing to be gained by it, and by this rule nobody
      * has us write to addresses of its choice who could not write there itself. */
-    if (nat->config->has_punching && transport_is_relayed(&caller->addr)) {
-        struct nat_punch *punch = punch_with(nat, &caller->id);
-        punch = punch != NULL ? punch : punch_open(nat, from->session, &caller->id);
-        if (punch != NULL) {
-            punch->session = from->session;
-            punch->is_caller = false;
-            punch->state = NAT_PUNCH_READY;
-            take(punch, request);
-            gather(nat, &answer.punching.side);
-            timer_start(&nat->core->timers, &punch->timer, READY_US, on_timer);
-        }
+    bool is_willing =
+        nat->config->has_punching && !nat->is_udp_blocked && transport_is_relayed(&caller->addr);
+    struct nat_punch *punch = is_willing ? punch_with(nat, &caller->id) : NULL;
+    if (is_willing && punch == NULL) {
+        punch = punch_open(nat, from->session, &caller->id);
     }
-    (void)transport_reply(nat->transport, from, &answer);
+    if (punch == NULL) {
+        struct message refusal = {.kind = MESSAGE_PUNCHING};
+        (void)transport_reply(nat->transport, from, &refusal);
+        return;
+    }
+    if (punch->state != NAT_PUNCH_FREE && punch->is_caller &&
+        memcmp(&nat->identity->id, &caller->id, sizeof caller->id) < 0) {
+        return; /* Both began: the lower id's goes on. */
+    }
+    release_from(punch);
+    nat->core->port->ops->intern_retain(nat->core->port, from->peer);
+    punch->from = *from;
+    punch->session = from->session;
+    punch->is_caller = false;
+    punch->is_won = false;
+    punch->round = 0;
+    punch->kind = request->round == NAT_PUNCH_MANY ? NAT_PUNCH_MANY : NAT_PUNCH_PLAIN;
+    take(punch, request);
+    begin(punch);
 }
 
 static void on_punching(void *owner, const struct call_result *result)
 {
     struct nat_punch *punch = owner;
     struct nat *nat = punch->nat;
-    if (result->outcome == CALL_SLOW) {
-        return;
+    if (result->outcome == CALL_SLOW || punch->state != NAT_PUNCH_ASKING) {
+        return; /* Or it is the other's punch now. */
     }
-    if (punch->state != NAT_PUNCH_ASKING || result->outcome != CALL_ANSWERED) {
-        fail(punch, NAT_STEP_PUNCH_REFUSED);
+    if (result->outcome != CALL_ANSWERED || result->answer->punching.side.count == 0) {
+        nat_punch_fail(punch, result->outcome == CALL_ANSWERED ? NAT_STEP_NO_CANDIDATES
+                                                               : NAT_STEP_PUNCH_REFUSED);
         return;
     }
     take(punch, &result->answer->punching.side);
-    if (punch->count == 0) {
-        fail(punch, NAT_STEP_NO_CANDIDATES);
-        return;
-    }
-    struct message go = {.kind = MESSAGE_PUNCH_GO};
-    (void)transport_note(nat->transport, punch->session, &go);
+    struct message word = {.kind = MESSAGE_PUNCH_GO, .punch_go = {.round = punch->kind}};
+    (void)transport_note(nat->transport, punch->session, &word);
     punch->rtt_us = result->rtt_us;
-    punch->go_us = core_now(nat->core);
-    punch->state = NAT_PUNCH_FIRING;
-    fire(punch, nat->config->opener_ttl);
-    timer_start(&nat->core->timers, &punch->timer, punch->rtt_us / 2, on_timer);
+    go(punch, punch->rtt_us / 2);
 }
 
 void nat_on_punch_go(struct nat *nat, const struct message_from *from,
@@ -133,33 +225,76 @@ void nat_on_punch_go(struct nat *nat, const struct message_from *from,
 {
     (void)note;
     struct nat_punch *punch = punch_with(nat, &contact_at(nat->core->port, from->peer)->id);
-    if (punch == NULL || punch->state != NAT_PUNCH_READY) {
+    if (punch != NULL && punch->state == NAT_PUNCH_READY) {
+        go(punch, 0);
+    }
+}
+
+static void go(struct nat_punch *punch, uint64_t delay_us)
+{
+    struct nat *nat = punch->nat;
+    punch->go_us = core_now(nat->core);
+    if (punch->kind == NAT_PUNCH_MANY) {
+        punch->state = NAT_PUNCH_BIRTHDAY;
+        if (!nat_birthday_start(punch)) {
+            nat_punch_fail(punch, NAT_STEP_PUNCH_UNANSWERED);
+        }
         return;
     }
     punch->state = NAT_PUNCH_FIRING;
-    punch->go_us = core_now(nat->core);
     fire(punch, nat->config->opener_ttl);
-    timer_start(&nat->core->timers, &punch->timer, 0, on_timer);
+    timer_start(&nat->core->timers, &punch->timer, delay_us, on_timer);
 }
 
 static void on_timer(struct timer *timer)
 {
     struct nat_punch *punch = container_of(timer, struct nat_punch, timer);
+    switch ((enum nat_punch_state)punch->state) {
+    case NAT_PUNCH_MEASURING:
+        on_measured(punch);
+        break;
+    case NAT_PUNCH_FIRING:
+        next_round(punch);
+        break;
+    case NAT_PUNCH_BIRTHDAY:
+        nat_birthday_tick(punch);
+        break;
+    default:
+        nat_punch_close(punch); /* PUNCH_GO never came. */
+        break;
+    }
+}
+
+static void next_round(struct nat_punch *punch)
+{
     struct nat *nat = punch->nat;
-    if (punch->state != NAT_PUNCH_FIRING) {
-        punch_close(punch); /* PUNCH_GO never came. */
+    if (punch->round < nat->config->punch_rounds) {
+        punch->round++;
+        fire(punch, 0);
+        uint64_t pause_us = punch->rtt_us / 2 > ROUND_MIN_US ? punch->rtt_us / 2 : ROUND_MIN_US;
+        /* The last round's probes are waited for as long as they can take. */
+        bool is_last = punch->round == nat->config->punch_rounds;
+        timer_start(&nat->core->timers, &punch->timer, is_last ? 4 * pause_us : pause_us, on_timer);
         return;
     }
-    if (punch->round >= nat->config->punch_rounds) {
-        fail(punch, NAT_STEP_PUNCH_UNANSWERED);
+    struct nat_class class;
+    nat_class_of(nat, &class);
+    bool is_own_hard = class.is_dependent;
+    bool is_both = is_own_hard && is_hard(punch->peer_mapping);
+    if (punch->is_caller && !punch->is_won && !is_both &&
+        is_own_hard != is_hard(punch->peer_mapping) && nat->config->birthday_sockets > 0) {
+        punch->kind = NAT_PUNCH_MANY;
+        punch->round = 0;
+        begin(punch);
         return;
     }
-    punch->round++;
-    fire(punch, 0);
-    uint64_t pause_us = punch->rtt_us / 2 > ROUND_MIN_US ? punch->rtt_us / 2 : ROUND_MIN_US;
-    /* The last round's probes are waited for as long as they can take. */
-    bool is_last = punch->round == nat->config->punch_rounds;
-    timer_start(&nat->core->timers, &punch->timer, is_last ? 4 * pause_us : pause_us, on_timer);
+    nat_punch_fail(punch, is_both ? NAT_STEP_PUNCH_HARD : NAT_STEP_PUNCH_UNANSWERED);
+}
+
+static bool is_hard(uint8_t mapping)
+{
+    return mapping == NAT_MAPPING_ADDRESS_DEPENDENT ||
+           mapping == NAT_MAPPING_ADDRESS_AND_PORT_DEPENDENT;
 }
 
 static void fire(struct nat_punch *punch, uint8_t ttl)
@@ -175,37 +310,57 @@ static void fire(struct nat_punch *punch, uint8_t ttl)
 
 /* A way to the peer of a session is proved. Relayed sessions take the first that is; a session that
  * is direct already stays where it is while its punch runs, and follows its peer otherwise. */
-bool nat_punch_proved(struct nat *nat, uint32_t session, const struct transport_way *way)
+bool nat_punch_proved(struct nat *nat, uint32_t session, const struct transport_way *way,
+                      const struct port_addr *observed)
 {
     struct transport_session found;
     if (!transport_session_at(nat->transport, session, &found)) {
         return false;
     }
+    for (uint16_t place = 0; way->path != PORT_MAIN_PATH && place < nat->work->punches.made;
+         place++) {
+        struct nat_punch *punch = pool_peek(&nat->work->punches, place);
+        if (punch != NULL && punch->state == NAT_PUNCH_MEASURING && punch->path == way->path) {
+            if (observed != NULL) {
+                on_measured(punch);
+            }
+            return false;
+        }
+    }
     const struct contact *contact = contact_at(nat->core->port, found.peer);
-    if (port_addr_equal(&contact->addr, &way->addr)) {
+    if (port_addr_equal(&contact->addr, &way->addr) && found.path == way->path) {
         return true;
     }
     struct nat_punch *punch = punch_with(nat, &contact->id);
     if (punch == NULL) {
-        return true;
+        return way->path == found.path; /* Not to a socket that will soon be closed. */
     }
     if (!transport_is_relayed(&contact->addr)) {
         return false;
     }
     struct nat_trail *trail = nat_trail_get(nat, &contact->id);
     if (trail != NULL) {
-        trail->way = NAT_WAY_PUNCHED;
-        trail->step = NAT_STEP_NONE;
-        trail->attempts = trail->doublings = 0;
-        trail->again_us = 0;
-        trail->rtt_us = punch->rtt_us;
-        trail->punch_us = (uint32_t)(core_now(nat->core) - punch->go_us);
+        *trail = (struct nat_trail){.id = contact->id,
+                                    .way = NAT_WAY_PUNCHED,
+                                    .rtt_us = punch->rtt_us,
+                                    .punch_us = (uint32_t)(core_now(nat->core) - punch->go_us),
+                                    .touched_us = core_now(nat->core)};
     }
     nat->counts.punches_won += punch->is_caller;
+    nat->counts.birthdays_won += punch->is_caller && punch->kind == NAT_PUNCH_MANY;
+    if (punch->kind == NAT_PUNCH_MANY) {
+        nat_birthday_end(nat, way->path);
+    }
+    if (way->path != PORT_MAIN_PATH) {
+        nat_path_keep(nat, session, way->path);
+    }
     /* Kept until its rounds are over: other ways that prove themselves now change nothing. */
+    punch->state = NAT_PUNCH_FIRING;
+    punch->kind = NAT_PUNCH_PLAIN;
     punch->round = nat->config->punch_rounds;
     punch->count = 0;
     punch->is_won = true;
+    timer_start(&nat->core->timers, &punch->timer, NAT_SECOND, on_timer);
     return true;
 }
 
@@ -231,15 +386,32 @@ static struct nat_punch *punch_open(struct nat *nat, uint32_t session, const str
     return punch;
 }
 
-static void punch_close(struct nat_punch *punch)
+void nat_punch_close(struct nat_punch *punch)
 {
     struct nat *nat = punch->nat;
+    struct port *port = nat->core->port;
+    if (nat->work->birthday != NULL && nat->work->birthday->punch == punch) {
+        nat_birthday_end(nat, PORT_MAIN_PATH);
+    }
+    if (punch->path != PORT_MAIN_PATH) {
+        port->ops->path_close(port, punch->path);
+    }
+    release_from(punch);
     timer_stop(&nat->core->timers, &punch->timer);
     punch->state = NAT_PUNCH_FREE;
     pool_put(&nat->work->punches, punch->index);
 }
 
-static void fail(struct nat_punch *punch, enum nat_step step)
+static void release_from(struct nat_punch *punch)
+{
+    struct port *port = punch->nat->core->port;
+    if (punch->from.peer != PORT_INTERN_NONE) {
+        port->ops->intern_release(port, punch->from.peer);
+        punch->from.peer = PORT_INTERN_NONE;
+    }
+}
+
+void nat_punch_fail(struct nat_punch *punch, enum nat_step step)
 {
     struct nat *nat = punch->nat;
     struct nat_trail *trail =
@@ -254,5 +426,5 @@ static void fail(struct nat_punch *punch, enum nat_step step)
             trail->attempts = 0;
         }
     }
-    punch_close(punch);
+    nat_punch_close(punch);
 }

@@ -9,12 +9,14 @@ enum {
     ASK_AGAIN_US = 5000000, /* When there was nobody to ask. */
     SAMPLE_MAX = 16,
     REFUSALS_MAX = 2, /* So many strangers could not reach us: nobody can. */
+    PORT_ASKS_MAX = CLASSIFY_MISSES_MIN,
 };
 
 static void ask(struct nat *nat);
 static void on_check(struct timer *timer);
 static uint32_t choose_asked(struct nat *nat);
 static void on_reached(void *owner, const struct call_result *result);
+static bool note_verdict(struct nat *nat, enum reach_from from, uint8_t status);
 static void settle(struct nat *nat);
 static struct nat_dial *dial_open(struct nat *nat, const struct message_from *from);
 static void dial_close(struct nat_dial *dial, enum reached_status status);
@@ -35,6 +37,7 @@ void nat_reach_start(struct nat *nat)
     }
     work->asked_count = 0;
     work->refusals = 0;
+    work->port_asks = 0;
     ask(nat);
 }
 
@@ -47,8 +50,11 @@ static void ask(struct nat *nat)
         settle(nat);
         return;
     }
-    struct message request = {.kind = MESSAGE_REACH, .reach = {.from = REACH_FROM_STRANGER}};
-    struct call_options options = {.done = on_reached, .owner = nat};
+    bool is_judged = work->refusals >= REFUSALS_MAX; /* What is left is what the box lets in. */
+    work->port_asks = (uint8_t)(work->port_asks + is_judged);
+    uint8_t from = is_judged ? REACH_FROM_PORT : REACH_FROM_STRANGER;
+    struct message request = {.kind = MESSAGE_REACH, .reach = {.from = from}};
+    struct call_options options = {.done = on_reached, .owner = nat, .tag = from};
     int call = transport_call(nat->transport, peer, &request, &options);
     work->is_asking = call >= 0;
     if (call < 0) {
@@ -92,20 +98,44 @@ static void on_reached(void *owner, const struct call_result *result)
     work->is_asking = false;
     if (result->outcome == CALL_ANSWERED) {
         const struct message_reached *reached = &result->answer->reached;
-        nat_observe(nat, &reached->observed);
-        if (reached->status == REACHED_YES) {
-            work->refusals = 0;
-            nat_become(nat, true);
-            timer_start(&nat->core->timers, &work->check, nat->config->recheck_us, on_check);
+        nat_observe(nat, &contact_at(nat->core->port, result->peer)->addr, PORT_MAIN_PATH,
+                    &reached->observed, core_now(nat->core) - result->rtt_us);
+        if (note_verdict(nat, (enum reach_from)result->tag, reached->status)) {
             return;
         }
-        work->refusals = (uint8_t)(work->refusals + (reached->status == REACHED_NO));
     }
-    if (work->refusals >= REFUSALS_MAX) {
+    if (work->refusals >= REFUSALS_MAX && work->port_asks >= PORT_ASKS_MAX) {
         settle(nat);
     } else {
         ask(nat);
     }
+}
+
+/* True when nothing is left to be asked. */
+static bool note_verdict(struct nat *nat, enum reach_from from, uint8_t status)
+{
+    struct nat_work *work = nat->work;
+    if (status == REACHED_UNKNOWN) {
+        return false;
+    }
+    bool is_stranger = from == REACH_FROM_STRANGER;
+    bool is_reached = status == REACHED_YES;
+    classify_probed(&work->classify, is_stranger ? CLASSIFY_OTHER_ADDRESS : CLASSIFY_OTHER_PORT,
+                    is_reached);
+    if (is_stranger && is_reached) {
+        work->refusals = 0;
+        nat_become(nat, true);
+        timer_start(&nat->core->timers, &work->check, nat->config->recheck_us, on_check);
+        return true;
+    }
+    if (is_stranger && ++work->refusals == REFUSALS_MAX) {
+        work->asked_count = 0;
+        nat_become(nat, false);
+    }
+    if (!is_stranger && is_reached) {
+        work->port_asks = PORT_ASKS_MAX;
+    }
+    return false;
 }
 
 /* Nobody is left to ask, or enough have failed. Without a single verdict things stay as they are.
