@@ -42,7 +42,10 @@ command groff groff-base
 command dpkg-shlibdeps dpkg-dev
 command file file
 command node nodejs
-command npm npm'
+command npm npm
+command ip iproute2
+command nft nftables
+command conntrack conntrack'
 
 setup_needs_coverage='command gcovr gcovr'
 
@@ -76,7 +79,7 @@ setup_logged()
 setup_has()
 {
     case $1 in
-    command) command -v "$2" >/dev/null ;;
+    command) PATH=$PATH:/usr/sbin:/sbin command -v "$2" >/dev/null ;;
     header) echo "#include <$2>" | gcc -E -x c - >/dev/null 2>&1 ;;
     library) pkg-config --exists "$2" 2>/dev/null ;;
     fuzzer) echo "$setup_empty_fuzzer" | "$2" -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null ;;

@@ -1,0 +1,565 @@
+# shellcheck shell=bash disable=SC2034 # what is set here is for those who source this
+# natlab.sh - a small internet in network namespaces, with the kernel's NAT: how tests build boxes
+# and hosts. Sourced, never run.
+#
+#   host -- box -- box -- internet -- box -- host         a line is a pair of veth, or a shaper
+#            lan     wan     |    wan     lan
+#                          public
+#
+# The internet is a router of its own: every outer link is a subnet of its own, so that a packet
+# with a time to live of 2 leaves its box and dies before the other one. Addresses are public ones
+# that nobody has (RFC 5737), because nodes may refuse to take private ones for those of others.
+#
+#   lab_open; lab_internet             the public host `stun` has two addresses
+#   lab_box left port_restricted; lab_host alice left
+#   lab_box right symmetric cap 64; lab_box inner full_cone behind right; lab_host bob inner
+#   lab_in alice COMMAND...            docs/modules/natlab.md has the rest
+#
+# Namespaces are called mtlab(process)-NAME. Everything goes when the script ends, however it ends;
+# what a killed run has left is removed by the next lab_open.
+
+lab_prefix=mtlab$$
+lab_probe=${LAB_PROBE:-$PWD/build/test/tests/nat_probe}
+lab_shaper=${LAB_SHAPER:-$PWD/build/test/tests/shaper}
+lab_block_first=40000 # External ports of recipes that count, and of port blocks.
+lab_sequence=1000     # So many, then from the beginning.
+
+# All by NAME. Addresses and prefixes are in full, as `ip` takes them.
+declare -A lab_kind=() lab_address=() lab_gateway=() lab_behind=() lab_slot=()
+declare -A lab_recipe=() lab_modifiers=() lab_inner=() lab_inside_next=() lab_stream=()
+declare -A lab_process=()
+
+# Prints why there can be no laboratory here, and fails; or succeeds, silently.
+lab_possible()
+{
+    local tool
+    if [ "$(id -u)" -ne 0 ]; then
+        echo 'it needs root, for network namespaces'
+        return 1
+    fi
+    for tool in ip nft conntrack setpriv; do
+        if ! command -v "$tool" >/dev/null; then
+            echo "there is no $tool"
+            return 1
+        fi
+    done
+    if ! ip netns add "$lab_prefix-try" 2>/dev/null; then
+        echo 'no network namespace can be made here'
+        return 1
+    fi
+    if ! lab_in try nft add table ip n 2>/dev/null; then
+        ip netns del "$lab_prefix-try"
+        echo 'the kernel has no nftables'
+        return 1
+    fi
+    ip netns del "$lab_prefix-try"
+}
+
+lab_open()
+{
+    local name process
+    lab_folder=$(mktemp -d)
+    eval "lab_inherited=($(trap -p EXIT))" # trap -- 'command' EXIT, or nothing
+    trap lab_close EXIT
+    trap 'exit 130' INT TERM
+    while read -r name _; do
+        process=${name#mtlab}
+        process=${process%%-*}
+        if [[ $name == mtlab*-* ]] && { [ "$process" = $$ ] || [ ! -e "/proc/$process" ]; }; then
+            ip netns del "$name"
+        fi
+    done < <(ip netns list)
+}
+
+lab_close()
+{
+    local label
+    trap '' INT TERM
+    for label in "${!lab_process[@]}"; do
+        kill -KILL "${lab_process[$label]}" 2>/dev/null
+    done
+    for label in "${!lab_process[@]}"; do
+        wait "${lab_process[$label]}" 2>/dev/null
+    done
+    ip netns list | sed -n "s/^\($lab_prefix-[^ ]*\).*/\1/p" | xargs -r -n 1 ip netns del
+    rm -rf "$lab_folder"
+    eval "${lab_inherited[2]:-:}"
+}
+
+# The network namespace of NAME, as `ip -n` takes it.
+lab_netns()
+{
+    echo "$lab_prefix-$1"
+}
+
+# lab_in NAME COMMAND... runs it there.
+lab_in()
+{
+    ip netns exec "$lab_prefix-$1" "${@:2}"
+}
+
+# lab_start LABEL NAME COMMAND... runs it there in the background until lab_stop or the end; what it
+# prints is in $lab_folder/LABEL.log. Not from a subshell: it would end with that.
+lab_start()
+{
+    setpriv --pdeathsig KILL ip netns exec "$lab_prefix-$2" "${@:3}" \
+        </dev/null >"$lab_folder/$1.log" 2>&1 &
+    lab_process[$1]=$!
+}
+
+# lab_stop LABEL [SIGNAL] waits for its end; the exit code is the program's.
+lab_stop()
+{
+    local process=${lab_process[$1]}
+    kill -"${2:-TERM}" "$process" 2>/dev/null
+    unset "lab_process[$1]"
+    wait "$process"
+}
+
+lab_internet()
+{
+    lab_namespace internet internet 'ipv4/ip_forward=1'
+    lab_public stun 2
+}
+
+# lab_public NAME [COUNT] makes a host on the internet with that many addresses, one by default.
+# lab_address NAME is the first; lab_address_of NAME 2 the second.
+lab_public()
+{
+    local name=$1 count=${2:-1} slot first i
+    slot=$(lab_free_slot public 16) || return 1
+    lab_namespace public "$name"
+    lab_slot[$name]=$slot
+    first=$((slot * 8 + 1))
+    lab_gateway[$name]=198.51.100.$first
+    lab_address[$name]=198.51.100.$((first + 1))
+    lab_behind[$name]=internet
+    lab_join "$name" "$name"
+    for ((i = 2; i <= count; i++)); do
+        lab_ip "$name" address add "198.51.100.$((first + i))/29" dev wan
+    done
+}
+
+# lab_address_of NAME [NUMBER] prints the address of a box (outer), host or public host.
+lab_address_of()
+{
+    local last=${lab_address[$1]##*.}
+    echo "${lab_address[$1]%.*}.$((last + ${2:-1} - 1))"
+}
+
+# lab_box NAME RECIPE [hairpin] [cap SESSIONS] [block PORTS] [reject] [static] [behind OTHER]
+lab_box()
+{
+    local name=$1 slot
+    local -A modifiers=()
+    lab_recipe[$name]=$2
+    shift 2
+    while [ $# -gt 0 ]; do
+        case $1 in
+        cap | block | behind) modifiers[$1]=${2:?$1 wants a word} && shift ;;
+        hairpin | reject | static) modifiers[$1]=yes ;;
+        *) echo "lab_box: no modifier $1" >&2 && return 1 ;;
+        esac
+        shift
+    done
+    slot=$(lab_free_slot box 32) || return 1
+    lab_namespace box "$name" 'ipv4/ip_forward=1' 'ipv4/conf/all/send_redirects=0' \
+        'ipv4/conf/default/send_redirects=0' 'bridge/bridge-nf-call-iptables=0'
+    lab_slot[$name]=$slot
+    lab_behind[$name]=${modifiers[behind]:-internet}
+    lab_modifiers[$name]=" ${!modifiers[*]} cap=${modifiers[cap]:-} block=${modifiers[block]:-} "
+    lab_stream[$name]=120
+    if [ "${lab_behind[$name]}" = internet ]; then
+        lab_gateway[$name]=203.0.113.$((slot * 8 + 1))
+        lab_address[$name]=203.0.113.$((slot * 8 + 2))
+    else
+        lab_take_inside "$name" "${lab_behind[$name]}"
+    fi
+    lab_join "$name" "$name"
+    lab_inside "$name"
+    lab_load "$name"
+}
+
+# lab_host NAME BOX puts a host behind a box.
+lab_host()
+{
+    lab_namespace host "$1"
+    lab_behind[$1]=$2
+    lab_take_inside "$1" "$2"
+    lab_join "$1" "$1"
+}
+
+# lab_remove NAME... takes hosts and boxes away; those inside before those outside.
+lab_remove()
+{
+    local name
+    for name in "$@"; do
+        if [ -n "${lab_process[shaper-$name]:-}" ]; then
+            lab_stop "shaper-$name"
+        fi
+        # The link goes now; a namespace goes when the kernel finds the time.
+        ip -n "$lab_prefix-$name" link del wan 2>/dev/null
+        ip netns del "$lab_prefix-$name"
+        unset "lab_kind[$name]" "lab_slot[$name]"
+    done
+}
+
+# Gives the box another outer address, and forgets what ran through the old one.
+lab_renumber()
+{
+    local name=$1 old=${lab_address[$1]} first last next
+    first=$(((${lab_gateway[$name]##*.} & ~7) + 2))
+    last=${old##*.}
+    next=$((last + 1 < first + 5 ? last + 1 : first))
+    if [ "${lab_behind[$name]}" != internet ]; then
+        lab_take_inside "$name" "${lab_behind[$name]}"
+    else
+        lab_address[$name]=${old%.*}.$next
+    fi
+    lab_ip "$name" address flush dev wan
+    lab_outer "$name"
+    lab_flush "$name"
+}
+
+# lab_timeouts BOX UNREPLIED STREAM, in seconds: of UDP that nothing came back to, and of what has
+# been answered for 2 s.
+lab_timeouts()
+{
+    lab_stream[$1]=$3
+    lab_sysctl "$1" "netfilter/nf_conntrack_udp_timeout=$2" \
+        "netfilter/nf_conntrack_udp_timeout_stream=$3"
+    lab_flush "$1"
+}
+
+# How many sessions the box has.
+lab_sessions()
+{
+    lab_in "$1" conntrack -C
+}
+
+# All sessions and mappings of a box are forgotten, as by a restart.
+lab_flush()
+{
+    lab_load "$1"
+    lab_in "$1" conntrack -F 2>/dev/null
+}
+
+# lab_shape NAME DELAY_MS LOSS JITTER_MS [options of shaper] puts a shaper on the outer link of a
+# box or a public host. Not from a subshell.
+lab_shape()
+{
+    local name=$1 behind=${lab_behind[$1]}
+    if [ -n "${lab_process[shaper-$name]:-}" ]; then
+        lab_stop "shaper-$name"
+    fi
+    ip -n "$lab_prefix-$name" link del wan 2>/dev/null
+    lab_start "shaper-$name" internet "$lab_shaper" --delay "$2" --loss "$3" --jitter "$4" \
+        "${@:5}" "$lab_prefix-$name:wan" "$lab_prefix-$behind:$name"
+    until grep -q '^ready' "$lab_folder/shaper-$name.log"; do
+        if ! kill -0 "${lab_process[shaper-$name]}" 2>/dev/null; then
+            sed 's/^/# /' "$lab_folder/shaper-$name.log" >&2
+            return 1
+        fi
+        sleep 0.01
+    done
+    lab_connect "$name" "$name"
+}
+
+# --- what the above is made of ----------------------------------------------------------------
+
+# Prints the lowest number that no living NAME of that kind has.
+lab_free_slot()
+{
+    local kind=$1 count=$2 slot name taken=' '
+    for name in "${!lab_kind[@]}"; do
+        if [ "${lab_kind[$name]}" = "$kind" ]; then
+            taken+="${lab_slot[$name]} "
+        fi
+    done
+    for ((slot = 0; slot < count; slot++)); do
+        if [[ $taken != *" $slot "* ]]; then
+            echo "$slot"
+            return
+        fi
+    done
+    echo "natlab: there is room for $count of kind $kind" >&2
+    return 1
+}
+
+# lab_ip NAME WORDS... What the laboratory cannot build, it cannot test: the script ends.
+lab_ip()
+{
+    local output
+    if ! output=$(ip -n "$lab_prefix-$1" "${@:2}" 2>&1); then
+        printf 'natlab: ip in %s: %s: %s\n' "$1" "${*:2}" "${output%%$'\n'*}" >&2
+        exit 1
+    fi
+}
+
+# lab_namespace KIND NAME [sysctl=VALUE...]. No IPv6: its messages would be among the counted ones.
+lab_namespace()
+{
+    lab_kind[$2]=$1
+    ip netns add "$lab_prefix-$2"
+    lab_sysctl "$2" ipv6/conf/all/disable_ipv6=1 ipv6/conf/default/disable_ipv6=1 \
+        ipv4/icmp_ratelimit=0 "${@:3}"
+    lab_ip "$2" link set dev lo up
+}
+
+# lab_sysctl NAME PATH=VALUE... (paths below /proc/sys/net).
+lab_sysctl()
+{
+    # shellcheck disable=SC2016 # the inner shell's
+    lab_in "$1" sh -c 'for pair; do
+        file=/proc/sys/net/${pair%%=*}
+        if [ -e "$file" ]; then echo "${pair#*=}" >"$file"; fi
+    done' sh "${@:2}"
+}
+
+# The next address in BOX's inner network is NAME's.
+lab_take_inside()
+{
+    local name=$1 box=$2
+    lab_gateway[$name]=${lab_inner[$box]}
+    lab_address[$name]=${lab_inner[$box]%.*}.${lab_inside_next[$box]}
+    lab_inside_next[$box]=$((${lab_inside_next[$box]} + 1))
+}
+
+# lab_join NAME PORT makes the outer link: wan here, PORT there.
+lab_join()
+{
+    lab_ip "$1" link add wan type veth peer name "$2" netns "$lab_prefix-${lab_behind[$1]}"
+    lab_connect "$1" "$2"
+}
+
+# Addresses and routes of an outer link whose two ends exist.
+lab_connect()
+{
+    local name=$1 port=$2 behind=${lab_behind[$1]}
+    if [ "$behind" = internet ]; then
+        lab_ip "$behind" -batch - <<<"
+            address add ${lab_gateway[$name]}/29 dev $port
+            link set dev $port up"
+    else
+        lab_ip "$behind" link set dev "$port" master lan up
+    fi
+    lab_outer "$name"
+}
+
+lab_outer()
+{
+    local name=$1 length=24
+    if [[ ${lab_address[$name]} != 10.* ]]; then
+        length=29
+    fi
+    lab_ip "$name" -batch - <<<"
+        address add ${lab_address[$name]}/$length dev wan
+        link set dev wan up
+        route replace default via ${lab_gateway[$name]}"
+    if [ -n "${lab_inner[$name]:-}" ]; then
+        lab_route_inner "$name"
+    fi
+}
+
+# The inner network of a box: private behind a NAT, public and known outside behind a firewall.
+lab_inside()
+{
+    local name=$1 slot=${lab_slot[$1]} length=24
+    lab_inner[$name]=10.0.$slot.1
+    lab_inside_next[$name]=2
+    if [ "${lab_recipe[$name]}" = firewall ]; then
+        lab_inner[$name]=198.51.100.$((128 + slot % 16 * 8 + 1))
+        lab_inside_next[$name]=$((128 + slot % 16 * 8 + 2))
+        length=29
+    fi
+    lab_ip "$name" -batch - <<<"
+        link add lan type bridge
+        address add ${lab_inner[$name]}/$length dev lan
+        link set dev lan up"
+    lab_route_inner "$name"
+}
+
+lab_route_inner()
+{
+    local inner=${lab_inner[$1]}
+    if [ "${lab_recipe[$1]}" = firewall ]; then
+        lab_ip "${lab_behind[$1]}" route replace "${inner%.*}.$((${inner##*.} - 1))/29" \
+            via "${lab_address[$1]}"
+    fi
+}
+
+lab_load()
+{
+    local rules
+    rules=$(lab_rules "$1") || return 1
+    if ! lab_in "$1" nft -f - <<<"flush ruleset"$'\n'"$rules"; then
+        printf 'natlab: these rules of %s are refused:\n%s\n' "$1" "$rules" >&2
+        exit 1
+    fi
+}
+
+lab_has()
+{
+    [[ ${lab_modifiers[$1]} == *" $2 "* ]]
+}
+
+# lab_value BOX cap prints the number of a modifier that has one.
+lab_value()
+{
+    local words=${lab_modifiers[$1]#* "$2="}
+    echo "${words%% *}"
+}
+
+# "0 : 40000, 1 : 40001, ..." The other way to write it, an offset, takes the bytes of the port in
+# the wrong order.
+lab_port_map()
+{
+    local i map=
+    for ((i = 0; i < $1; i++)); do
+        map+="$i : $((lab_block_first + i)), "
+    done
+    echo "${map%, }"
+}
+
+# How UDP gets its outer address and port.
+lab_source()
+{
+    local name=$1 recipe=${lab_recipe[$1]} wan=${lab_address[$1]} block to=
+    block=$(lab_value "$name" block)
+    if [ -n "$block" ]; then
+        to=" to :$lab_block_first-$((lab_block_first + block - 1))"
+    fi
+    case $recipe in
+    symmetric | symmetric_open) echo "masquerade$to fully-random" ;;
+    sequential)
+        block=${block:-$lab_sequence}
+        echo "snat to $wan : numgen inc mod $block map { $(lab_port_map "$block") }"
+        ;;
+    address_dependent)
+        # A port anywhere, the same for all ports of one remote address.
+        echo "snat to $wan : jhash ip saddr . udp sport . ip daddr" \
+            'mod 20000 seed 0x5eed offset 20000'
+        ;;
+    *) echo "masquerade$to" ;;
+    esac
+}
+
+# What is let in from outside without having been asked for; a chain's lines.
+lab_inward()
+{
+    local name=$1 cone='dnat ip to udp dport map @cone'
+    case ${lab_recipe[$name]} in
+    full_cone | symmetric_open) echo "iifname wan meta l4proto udp $cone" ;;
+    restricted) echo "iifname wan meta l4proto udp udp dport . ip saddr @permitted $cone" ;;
+    esac
+    if lab_has "$name" hairpin; then
+        echo "iifname lan ip daddr ${lab_address[$name]} meta l4proto udp $cone"
+    fi
+    if lab_has "$name" static; then
+        echo "iifname wan meta l4proto { tcp, udp } dnat to ${lab_inner[$name]%.*}.2"
+    fi
+}
+
+# Packets that go through, beside translation; a chain's lines.
+lab_forward()
+{
+    local name=$1 cap
+    cap=$(lab_value "$name" cap)
+    if [ -n "$cap" ]; then
+        echo "iifname lan ct state new add @held { ip saddr ct count over $cap } drop"
+    fi
+    case ${lab_recipe[$name]} in
+    udp_blocked) echo 'meta l4proto udp drop' ;;
+    firewall)
+        if lab_has "$name" reject; then
+            echo 'iifname wan ct state new meta l4proto tcp reject with tcp reset'
+        fi
+        echo 'iifname wan ct state new drop'
+        ;;
+    esac
+}
+
+# Unsolicited packets to the box itself. When they are accepted, the kernel takes them for sessions,
+# whose ports are then taken: a box that is poisonable.
+lab_input()
+{
+    if lab_has "$1" reject; then
+        echo 'iifname wan ct state new meta l4proto tcp reject with tcp reset'
+    fi
+    if [ "${lab_recipe[$1]}" != poisonable ]; then
+        echo 'iifname wan ct state new drop'
+    fi
+}
+
+# The ruleset of a box. External ports are learned after translation (priority 150), so that they
+# are right also when two hosts use one inner port.
+lab_rules()
+{
+    local name=$1 recipe=${lab_recipe[$1]}
+    case $recipe in
+    full_cone | restricted | port_restricted | poisonable | udp_blocked) ;;
+    symmetric | symmetric_open | sequential | address_dependent | firewall)
+        if lab_has "$name" hairpin; then
+            echo "natlab: no hairpin with $recipe" >&2
+            return 1
+        fi
+        ;;
+    *) echo "natlab: no recipe $recipe" >&2 && return 1 ;;
+    esac
+    cat <<EOR
+table ip n {
+    map cone {
+        type inet_service : ipv4_addr . inet_service; flags dynamic,timeout
+        timeout ${lab_stream[$name]}s; size 65535
+    }
+    set permitted {
+        type inet_service . ipv4_addr; flags dynamic,timeout
+        timeout ${lab_stream[$name]}s; size 65535
+    }
+    set held { type ipv4_addr; flags dynamic; size 1000; }
+    chain inward {
+        type nat hook prerouting priority dstnat
+        $(lab_inward "$name")
+    }
+    chain outward {
+        type nat hook postrouting priority srcnat
+        $(lab_outward "$name")
+    }
+    chain learn {
+        type filter hook postrouting priority 150
+        $(lab_learn "$name")
+    }
+    chain through {
+        type filter hook forward priority -10
+        $(lab_forward "$name")
+    }
+    chain own {
+        type filter hook input priority 0
+        $(lab_input "$name")
+    }
+}
+EOR
+}
+
+lab_outward()
+{
+    if [ "${lab_recipe[$1]}" = firewall ]; then
+        return
+    fi
+    echo "oifname wan meta l4proto udp $(lab_source "$1")"
+    echo 'oifname wan masquerade'
+    if lab_has "$1" hairpin; then
+        echo "iifname lan oifname lan meta l4proto udp snat to ${lab_address[$1]}"
+    fi
+}
+
+lab_learn()
+{
+    local when='oifname wan meta l4proto udp ct direction original'
+    case ${lab_recipe[$1]} in
+    full_cone | restricted | symmetric_open) ;;
+    *) lab_has "$1" hairpin || return ;;
+    esac
+    echo "$when update @cone { udp sport : ct original ip saddr . ct original proto-src }"
+    echo "$when update @permitted { udp sport . ip daddr }"
+}
