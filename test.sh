@@ -239,6 +239,7 @@ if [ "$mode" != fast ]; then
     if exists 'tests/fuzz/fuzz_*.c'; then
         step fuzz tests/fuzz/run.sh
     fi
+    step natlab tests/live/nat_matrix.sh
 fi
 # Real processes in real time: nothing else may take the processor from them.
 if [ "$mode" != fast ] && exists 'node/meshnode/*.c'; then

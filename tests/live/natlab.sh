@@ -15,8 +15,8 @@
 #   lab_box right symmetric cap 64; lab_box inner full_cone behind right; lab_host bob inner
 #   lab_in alice COMMAND...            docs/modules/natlab.md has the rest
 #
-# Namespaces are called mtlab(process)-NAME. Everything goes when the script ends, however it ends;
-# what a killed run has left is removed by the next lab_open.
+# The namespace of NAME is $lab_prefix-NAME, its address ${lab_address[NAME]}. Everything goes when the
+# script ends, however it ends; what a killed run has left is removed by the next lab_open.
 
 lab_prefix=mtlab$$
 lab_probe=${LAB_PROBE:-$PWD/build/test/tests/nat_probe}
@@ -86,12 +86,6 @@ lab_close()
     eval "${lab_inherited[2]:-:}"
 }
 
-# The network namespace of NAME, as `ip -n` takes it.
-lab_netns()
-{
-    echo "$lab_prefix-$1"
-}
-
 # lab_in NAME COMMAND... runs it there.
 lab_in()
 {
@@ -118,7 +112,9 @@ lab_stop()
 
 lab_internet()
 {
-    lab_namespace internet internet 'ipv4/ip_forward=1'
+    lab_kind[internet]=internet
+    lab_ip '' netns add "$lab_prefix-internet"
+    lab_sysctl internet ipv4/ip_forward=1
     lab_public stun 2
 }
 
@@ -127,14 +123,13 @@ lab_internet()
 lab_public()
 {
     local name=$1 count=${2:-1} slot first i
-    slot=$(lab_free_slot public 16) || return 1
-    lab_namespace public "$name"
+    lab_find_slot public 16
     lab_slot[$name]=$slot
     first=$((slot * 8 + 1))
     lab_gateway[$name]=198.51.100.$first
     lab_address[$name]=198.51.100.$((first + 1))
     lab_behind[$name]=internet
-    lab_join "$name" "$name"
+    lab_build public "$name"
     for ((i = 2; i <= count; i++)); do
         lab_ip "$name" address add "198.51.100.$((first + i))/29" dev wan
     done
@@ -162,34 +157,37 @@ lab_box()
         esac
         shift
     done
-    slot=$(lab_free_slot box 32) || return 1
-    lab_namespace box "$name" 'ipv4/ip_forward=1' 'ipv4/conf/all/send_redirects=0' \
-        'ipv4/conf/default/send_redirects=0' 'bridge/bridge-nf-call-iptables=0'
+    lab_find_slot box 32
     lab_slot[$name]=$slot
     lab_behind[$name]=${modifiers[behind]:-internet}
     lab_modifiers[$name]=" ${!modifiers[*]} cap=${modifiers[cap]:-} block=${modifiers[block]:-} "
-    lab_stream[$name]=120
+    lab_stream[$name]=120 # As Linux has it.
     if [ "${lab_behind[$name]}" = internet ]; then
         lab_gateway[$name]=203.0.113.$((slot * 8 + 1))
         lab_address[$name]=203.0.113.$((slot * 8 + 2))
     else
         lab_take_inside "$name" "${lab_behind[$name]}"
     fi
-    lab_join "$name" "$name"
-    lab_inside "$name"
+    # Private inside a NAT, public and known outside with a firewall.
+    lab_inner[$name]=10.0.$slot.1/24
+    lab_inside_next[$name]=2
+    if [ "${lab_recipe[$name]}" = firewall ]; then
+        lab_inner[$name]=198.51.100.$((128 + slot % 16 * 8 + 1))/29
+        lab_inside_next[$name]=$((128 + slot % 16 * 8 + 2))
+    fi
+    lab_build box "$name"
     lab_load "$name"
 }
 
 # lab_host NAME BOX puts a host behind a box.
 lab_host()
 {
-    lab_namespace host "$1"
     lab_behind[$1]=$2
     lab_take_inside "$1" "$2"
-    lab_join "$1" "$1"
+    lab_build host "$1"
 }
 
-# lab_remove NAME... takes hosts and boxes away; those inside before those outside.
+# lab_remove NAME... takes hosts and boxes away, with what is behind them.
 lab_remove()
 {
     local name
@@ -197,17 +195,20 @@ lab_remove()
         if [ -n "${lab_process[shaper-$name]:-}" ]; then
             lab_stop "shaper-$name"
         fi
-        # The link goes now; a namespace goes when the kernel finds the time.
-        ip -n "$lab_prefix-$name" link del wan 2>/dev/null
-        ip netns del "$lab_prefix-$name"
-        unset "lab_kind[$name]" "lab_slot[$name]"
+        # A namespace goes when the kernel finds the time; its link goes now.
+        if [[ " $* " != *" ${lab_behind[$name]} "* ]]; then
+            lab_ip "${lab_behind[$name]}" link del dev "$name"
+        fi
+        unset "lab_kind[$name]" "lab_slot[$name]" "lab_inner[$name]"
     done
+    lab_ip '' -batch - < <(printf "netns del $lab_prefix-%s\n" "$@")
 }
 
 # Gives the box another outer address, and forgets what ran through the old one.
 lab_renumber()
 {
     local name=$1 old=${lab_address[$1]} first last next
+    # The other addresses of its subnet, one after the other.
     first=$(((${lab_gateway[$name]##*.} & ~7) + 2))
     last=${old##*.}
     next=$((last + 1 < first + 5 ? last + 1 : first))
@@ -217,7 +218,7 @@ lab_renumber()
         lab_address[$name]=${old%.*}.$next
     fi
     lab_ip "$name" address flush dev wan
-    lab_outer "$name"
+    lab_connect "$name"
     lab_flush "$name"
 }
 
@@ -231,10 +232,10 @@ lab_timeouts()
     lab_flush "$1"
 }
 
-# How many sessions the box has.
+# How many sessions the box has, of UDP and TCP.
 lab_sessions()
 {
-    lab_in "$1" conntrack -C
+    lab_in "$1" conntrack -L 2>/dev/null | grep -cE '^(udp|tcp) '
 }
 
 # All sessions and mappings of a box are forgotten, as by a restart.
@@ -262,15 +263,17 @@ lab_shape()
         fi
         sleep 0.01
     done
-    lab_connect "$name" "$name"
+    lab_connect "$name"
 }
 
 # --- what the above is made of ----------------------------------------------------------------
 
-# Prints the lowest number that no living NAME of that kind has.
-lab_free_slot()
+# Forks are dear here, so functions from here on do not print, but set a variable of their caller.
+
+# Sets `slot`: the lowest number that no living NAME of that kind has.
+lab_find_slot()
 {
-    local kind=$1 count=$2 slot name taken=' '
+    local kind=$1 count=$2 name taken=' '
     for name in "${!lab_kind[@]}"; do
         if [ "${lab_kind[$name]}" = "$kind" ]; then
             taken+="${lab_slot[$name]} "
@@ -278,120 +281,95 @@ lab_free_slot()
     done
     for ((slot = 0; slot < count; slot++)); do
         if [[ $taken != *" $slot "* ]]; then
-            echo "$slot"
             return
         fi
     done
     echo "natlab: there is room for $count of kind $kind" >&2
-    return 1
+    exit 1
 }
 
-# lab_ip NAME WORDS... What the laboratory cannot build, it cannot test: the script ends.
+# lab_ip NAME WORDS... (NAME '': where we are). What the laboratory cannot build it cannot test: the
+# script ends.
 lab_ip()
 {
-    local output
-    if ! output=$(ip -n "$lab_prefix-$1" "${@:2}" 2>&1); then
-        printf 'natlab: ip in %s: %s: %s\n' "$1" "${*:2}" "${output%%$'\n'*}" >&2
+    if ! ip ${1:+-n "$lab_prefix-$1"} "${@:2}"; then
+        echo "natlab: ip failed in ${1:-this namespace}: ${*:2}" >&2
         exit 1
     fi
 }
 
-# lab_namespace KIND NAME [sysctl=VALUE...]. No IPv6: its messages would be among the counted ones.
-lab_namespace()
-{
-    lab_kind[$2]=$1
-    ip netns add "$lab_prefix-$2"
-    lab_sysctl "$2" ipv6/conf/all/disable_ipv6=1 ipv6/conf/default/disable_ipv6=1 \
-        ipv4/icmp_ratelimit=0 "${@:3}"
-    lab_ip "$2" link set dev lo up
-}
-
-# lab_sysctl NAME PATH=VALUE... (paths below /proc/sys/net).
+# lab_sysctl NAME PATH=VALUE... (paths below /proc/sys/net). No IPv6: its messages would be among
+# those that are counted.
 lab_sysctl()
 {
     # shellcheck disable=SC2016 # the inner shell's
     lab_in "$1" sh -c 'for pair; do
         file=/proc/sys/net/${pair%%=*}
         if [ -e "$file" ]; then echo "${pair#*=}" >"$file"; fi
-    done' sh "${@:2}"
+    done' sh ipv6/conf/all/disable_ipv6=1 ipv6/conf/default/disable_ipv6=1 \
+        ipv4/icmp_ratelimit=0 "${@:2}"
 }
 
 # The next address in BOX's inner network is NAME's.
 lab_take_inside()
 {
-    local name=$1 box=$2
-    lab_gateway[$name]=${lab_inner[$box]}
-    lab_address[$name]=${lab_inner[$box]%.*}.${lab_inside_next[$box]}
-    lab_inside_next[$box]=$((${lab_inside_next[$box]} + 1))
+    local inner=${lab_inner[$2]%/*}
+    lab_gateway[$1]=$inner
+    lab_address[$1]=${inner%.*}.${lab_inside_next[$2]}
+    lab_inside_next[$2]=$((${lab_inside_next[$2]} + 1))
 }
 
-# lab_join NAME PORT makes the outer link: wan here, PORT there.
-lab_join()
+# lab_build KIND NAME: a namespace with an outer link, and what is decided of both.
+lab_build()
 {
-    lab_ip "$1" link add wan type veth peer name "$2" netns "$lab_prefix-${lab_behind[$1]}"
-    lab_connect "$1" "$2"
+    local name=$2 behind=${lab_behind[$2]}
+    lab_kind[$name]=$1
+    lab_ip '' -batch - <<<"
+        netns add $lab_prefix-$name
+        link add wan netns $lab_prefix-$name type veth peer name $name netns $lab_prefix-$behind"
+    if [ "$1" = box ]; then
+        lab_sysctl "$name" ipv4/ip_forward=1 ipv4/conf/all/send_redirects=0 \
+            ipv4/conf/default/send_redirects=0 bridge/bridge-nf-call-iptables=0
+        lab_ip "$name" -batch - <<<"
+            link add lan type bridge
+            address add ${lab_inner[$name]} dev lan
+            link set dev lan up"
+    else
+        lab_sysctl "$name"
+    fi
+    lab_connect "$name"
 }
 
 # Addresses and routes of an outer link whose two ends exist.
 lab_connect()
 {
-    local name=$1 port=$2 behind=${lab_behind[$1]}
+    local name=$1 behind=${lab_behind[$1]} inner=${lab_inner[$1]:-} outside length=24
     if [ "$behind" = internet ]; then
-        lab_ip "$behind" -batch - <<<"
-            address add ${lab_gateway[$name]}/29 dev $port
-            link set dev $port up"
+        outside="address replace ${lab_gateway[$name]}/29 dev $name
+            link set dev $name up"
     else
-        lab_ip "$behind" link set dev "$port" master lan up
+        outside="link set dev $name master lan up"
     fi
-    lab_outer "$name"
-}
-
-lab_outer()
-{
-    local name=$1 length=24
     if [[ ${lab_address[$name]} != 10.* ]]; then
         length=29
     fi
     lab_ip "$name" -batch - <<<"
+        link set dev lo up
         address add ${lab_address[$name]}/$length dev wan
         link set dev wan up
         route replace default via ${lab_gateway[$name]}"
-    if [ -n "${lab_inner[$name]:-}" ]; then
-        lab_route_inner "$name"
+    if [ "${lab_recipe[$name]:-}" = firewall ] && [ -n "$inner" ]; then
+        inner=${inner%/*}
+        outside+="
+            route replace ${inner%.*}.$((${inner##*.} - 1))/29 via ${lab_address[$name]}"
     fi
-}
-
-# The inner network of a box: private behind a NAT, public and known outside behind a firewall.
-lab_inside()
-{
-    local name=$1 slot=${lab_slot[$1]} length=24
-    lab_inner[$name]=10.0.$slot.1
-    lab_inside_next[$name]=2
-    if [ "${lab_recipe[$name]}" = firewall ]; then
-        lab_inner[$name]=198.51.100.$((128 + slot % 16 * 8 + 1))
-        lab_inside_next[$name]=$((128 + slot % 16 * 8 + 2))
-        length=29
-    fi
-    lab_ip "$name" -batch - <<<"
-        link add lan type bridge
-        address add ${lab_inner[$name]}/$length dev lan
-        link set dev lan up"
-    lab_route_inner "$name"
-}
-
-lab_route_inner()
-{
-    local inner=${lab_inner[$1]}
-    if [ "${lab_recipe[$1]}" = firewall ]; then
-        lab_ip "${lab_behind[$1]}" route replace "${inner%.*}.$((${inner##*.} - 1))/29" \
-            via "${lab_address[$1]}"
-    fi
+    lab_ip "$behind" -batch - <<<"$outside"
 }
 
 lab_load()
 {
-    local rules
-    rules=$(lab_rules "$1") || return 1
+    local rules=''
+    lab_rules "$1"
     if ! lab_in "$1" nft -f - <<<"flush ruleset"$'\n'"$rules"; then
         printf 'natlab: these rules of %s are refused:\n%s\n' "$1" "$rules" >&2
         exit 1
@@ -403,110 +381,37 @@ lab_has()
     [[ ${lab_modifiers[$1]} == *" $2 "* ]]
 }
 
-# lab_value BOX cap prints the number of a modifier that has one.
+# lab_value BOX cap sets `value`, '' without the modifier.
 lab_value()
 {
-    local words=${lab_modifiers[$1]#* "$2="}
-    echo "${words%% *}"
+    value=${lab_modifiers[$1]#* "$2="}
+    value=${value%% *}
 }
 
-# "0 : 40000, 1 : 40001, ..." The other way to write it, an offset, takes the bytes of the port in
-# the wrong order.
-lab_port_map()
+# Sets `pairs`: "0 : 40000, 1 : 40001, ..." The other way to write it, an offset, takes the bytes of
+# the port in the wrong order.
+lab_port_pairs()
 {
-    local i map=
+    local i
+    pairs=
     for ((i = 0; i < $1; i++)); do
-        map+="$i : $((lab_block_first + i)), "
+        pairs+="$i : $((lab_block_first + i)), "
     done
-    echo "${map%, }"
+    pairs=${pairs%, }
 }
 
-# How UDP gets its outer address and port.
-lab_source()
-{
-    local name=$1 recipe=${lab_recipe[$1]} wan=${lab_address[$1]} block to=
-    block=$(lab_value "$name" block)
-    if [ -n "$block" ]; then
-        to=" to :$lab_block_first-$((lab_block_first + block - 1))"
-    fi
-    case $recipe in
-    symmetric | symmetric_open) echo "masquerade$to fully-random" ;;
-    sequential)
-        block=${block:-$lab_sequence}
-        echo "snat to $wan : numgen inc mod $block map { $(lab_port_map "$block") }"
-        ;;
-    address_dependent)
-        # A port anywhere, the same for all ports of one remote address.
-        echo "snat to $wan : jhash ip saddr . udp sport . ip daddr" \
-            'mod 20000 seed 0x5eed offset 20000'
-        ;;
-    *) echo "masquerade$to" ;;
-    esac
-}
-
-# What is let in from outside without having been asked for; a chain's lines.
-lab_inward()
-{
-    local name=$1 cone='dnat ip to udp dport map @cone'
-    case ${lab_recipe[$name]} in
-    full_cone | symmetric_open) echo "iifname wan meta l4proto udp $cone" ;;
-    restricted) echo "iifname wan meta l4proto udp udp dport . ip saddr @permitted $cone" ;;
-    esac
-    if lab_has "$name" hairpin; then
-        echo "iifname lan ip daddr ${lab_address[$name]} meta l4proto udp $cone"
-    fi
-    if lab_has "$name" static; then
-        echo "iifname wan meta l4proto { tcp, udp } dnat to ${lab_inner[$name]%.*}.2"
-    fi
-}
-
-# Packets that go through, beside translation; a chain's lines.
-lab_forward()
-{
-    local name=$1 cap
-    cap=$(lab_value "$name" cap)
-    if [ -n "$cap" ]; then
-        echo "iifname lan ct state new add @held { ip saddr ct count over $cap } drop"
-    fi
-    case ${lab_recipe[$name]} in
-    udp_blocked) echo 'meta l4proto udp drop' ;;
-    firewall)
-        if lab_has "$name" reject; then
-            echo 'iifname wan ct state new meta l4proto tcp reject with tcp reset'
-        fi
-        echo 'iifname wan ct state new drop'
-        ;;
-    esac
-}
-
-# Unsolicited packets to the box itself. When they are accepted, the kernel takes them for sessions,
-# whose ports are then taken: a box that is poisonable.
-lab_input()
-{
-    if lab_has "$1" reject; then
-        echo 'iifname wan ct state new meta l4proto tcp reject with tcp reset'
-    fi
-    if [ "${lab_recipe[$1]}" != poisonable ]; then
-        echo 'iifname wan ct state new drop'
-    fi
-}
-
-# The ruleset of a box. External ports are learned after translation (priority 150), so that they
-# are right also when two hosts use one inner port.
+# Sets `rules`, the ruleset of a box. External ports are learned after translation (priority 150),
+# so that they are right also when two hosts use one inner port.
 lab_rules()
 {
-    local name=$1 recipe=${lab_recipe[$1]}
-    case $recipe in
-    full_cone | restricted | port_restricted | poisonable | udp_blocked) ;;
-    symmetric | symmetric_open | sequential | address_dependent | firewall)
-        if lab_has "$name" hairpin; then
-            echo "natlab: no hairpin with $recipe" >&2
-            return 1
-        fi
-        ;;
-    *) echo "natlab: no recipe $recipe" >&2 && return 1 ;;
-    esac
-    cat <<EOR
+    local name=$1 value inward='' outward='' learn='' through='' own=''
+    lab_check "$name"
+    lab_inward "$name"
+    lab_outward "$name"
+    lab_learn "$name"
+    lab_through "$name"
+    lab_own "$name"
+    rules="
 table ip n {
     map cone {
         type inet_service : ipv4_addr . inet_service; flags dynamic,timeout
@@ -519,47 +424,129 @@ table ip n {
     set held { type ipv4_addr; flags dynamic; size 1000; }
     chain inward {
         type nat hook prerouting priority dstnat
-        $(lab_inward "$name")
+        $inward
     }
     chain outward {
         type nat hook postrouting priority srcnat
-        $(lab_outward "$name")
+        $outward
     }
     chain learn {
         type filter hook postrouting priority 150
-        $(lab_learn "$name")
+        $learn
     }
     chain through {
         type filter hook forward priority -10
-        $(lab_forward "$name")
+        $through
     }
     chain own {
         type filter hook input priority 0
-        $(lab_input "$name")
+        $own
     }
-}
-EOR
+}"
 }
 
+lab_check()
+{
+    case ${lab_recipe[$1]} in
+    full_cone | restricted | port_restricted | poisonable | udp_blocked) return ;;
+    symmetric | symmetric_open | sequential | address_dependent | firewall)
+        if ! lab_has "$1" hairpin; then
+            return
+        fi
+        ;;
+    esac
+    echo "natlab: no recipe ${lab_recipe[$1]}${lab_modifiers[$1]}" >&2
+    exit 1
+}
+
+# What is let in from outside without having been asked for.
+lab_inward()
+{
+    local name=$1 cone='dnat ip to udp dport map @cone'
+    case ${lab_recipe[$name]} in
+    full_cone | symmetric_open) inward="iifname wan meta l4proto udp $cone" ;;
+    restricted) inward="iifname wan meta l4proto udp udp dport . ip saddr @permitted $cone" ;;
+    esac
+    if lab_has "$name" hairpin; then
+        inward+="
+        iifname lan ip daddr ${lab_address[$name]} meta l4proto udp $cone"
+    fi
+    if lab_has "$name" static; then # its first host
+        inward+="
+        iifname wan meta l4proto { tcp, udp } dnat to ${lab_inner[$name]%.*}.2"
+    fi
+}
+
+# How UDP gets its outer address and port, and the rest after it.
 lab_outward()
 {
-    if [ "${lab_recipe[$1]}" = firewall ]; then
-        return
+    local name=$1 wan=${lab_address[$1]} to='' source pairs
+    lab_value "$name" block
+    if [ -n "$value" ]; then
+        to=" to :$lab_block_first-$((lab_block_first + value - 1))"
     fi
-    echo "oifname wan meta l4proto udp $(lab_source "$1")"
-    echo 'oifname wan masquerade'
-    if lab_has "$1" hairpin; then
-        echo "iifname lan oifname lan meta l4proto udp snat to ${lab_address[$1]}"
+    source="masquerade$to"
+    case ${lab_recipe[$name]} in
+    firewall) return ;;
+    symmetric | symmetric_open) source+=' fully-random' ;;
+    sequential)
+        lab_port_pairs "${value:-$lab_sequence}"
+        source="snat to $wan : numgen inc mod ${value:-$lab_sequence} map { $pairs }"
+        ;;
+    address_dependent) # A port anywhere, the same for all ports of one remote address.
+        source="snat to $wan : jhash ip saddr . udp sport . ip daddr"
+        source+=' mod 20000 seed 0x5eed offset 20000'
+        ;;
+    esac
+    outward="oifname wan meta l4proto udp $source
+        oifname wan masquerade"
+    if lab_has "$name" hairpin; then
+        outward+="
+        iifname lan oifname lan meta l4proto udp snat to $wan"
     fi
 }
 
+# Which inner end an outer port stands for, and whom it has sent to.
 lab_learn()
 {
     local when='oifname wan meta l4proto udp ct direction original'
     case ${lab_recipe[$1]} in
     full_cone | restricted | symmetric_open) ;;
-    *) lab_has "$1" hairpin || return ;;
+    *) lab_has "$1" hairpin || return 0 ;;
     esac
-    echo "$when update @cone { udp sport : ct original ip saddr . ct original proto-src }"
-    echo "$when update @permitted { udp sport . ip daddr }"
+    learn="$when update @cone { udp sport : ct original ip saddr . ct original proto-src }
+        $when update @permitted { udp sport . ip daddr }"
+}
+
+# Packets that go through, beside translation.
+lab_through()
+{
+    lab_value "$1" cap
+    if [ -n "$value" ]; then
+        through="iifname lan ct state new add @held { ip saddr ct count over $value } drop
+        "
+    fi
+    case ${lab_recipe[$1]} in
+    udp_blocked) through+='meta l4proto udp drop' ;;
+    firewall)
+        if lab_has "$1" reject; then
+            through+='iifname wan ct state new meta l4proto tcp reject with tcp reset
+        '
+        fi
+        through+='iifname wan ct state new drop'
+        ;;
+    esac
+}
+
+# Unsolicited packets to the box itself. When they are accepted, the kernel takes them for sessions,
+# whose ports are then taken: a box that is poisonable.
+lab_own()
+{
+    if lab_has "$1" reject; then
+        own='iifname wan ct state new meta l4proto tcp reject with tcp reset
+        '
+    fi
+    if [ "${lab_recipe[$1]}" != poisonable ]; then
+        own+='iifname wan ct state new drop'
+    fi
 }
