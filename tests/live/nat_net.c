@@ -23,6 +23,7 @@ enum {
     PORT_STEP = 3,
     PORT_LAST = 39999,
     SECOND_US = 1000000,
+    BUFFER_BYTES = 8 << 20, /* Thousands of notes: none is lost at its goal. */
 };
 
 static _Noreturn void stop(const char *what, const char *name)
@@ -99,6 +100,8 @@ int net_open(const char *name, const struct sockaddr_in *own)
     if (fd < 0 || bind(fd, (const struct sockaddr *)own, sizeof *own) != 0) {
         stop("socket in", name);
     }
+    int size = BUFFER_BYTES;
+    must(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) == 0);
     must(setns(here, CLONE_NEWNET) == 0);
     (void)close(here);
     (void)close(there);

@@ -35,7 +35,7 @@ enum {
     SERVER_PORT = 3478, /* RFC 8489 section 17.1 */
     FLOWS_MAX = 2000,
     STREAM_MAX = 100000,
-    STREAM_ENOUGH_MS = 3000, /* Silence that ends a stream. */
+    STREAM_ENOUGH_MS = 1000, /* Silence that ends a stream. */
     ROUNDS_DEFAULT = 4,
 };
 
@@ -264,6 +264,7 @@ struct stream {
     uint32_t late;   /* Arrived after a later one. */
     uint32_t bursts; /* Runs of numbers that did not arrive, had they arrived in order. */
     uint32_t next;   /* The number after the highest that has arrived. */
+    uint64_t start_us, arrived_us; /* The first one was sent, the last one arrived. */
     uint64_t way_sum_us, way_min_us, way_max_us;
     uint64_t round_sum_us, round_min_us, round_max_us;
 };
@@ -287,6 +288,7 @@ static void stream_arrive(struct stream *stream)
         stretch(net_now_us() - note.sent_us, &stream->way_sum_us, &stream->way_min_us,
                 &stream->way_max_us);
         stream->arrived++;
+        stream->arrived_us = net_now_us();
         stream->late += note.number < stream->next;
         stream->bursts += note.number > stream->next;
         stream->next = note.number >= stream->next ? note.number + 1 : stream->next;
@@ -323,8 +325,9 @@ static void stream_print(const struct stream *stream)
     uint64_t arrived = stream->arrived > 0 ? stream->arrived : 1;
     uint64_t returned = stream->returned > 0 ? stream->returned : 1;
     printf("{\"sent\": %" PRIu32 ", \"arrived\": %" PRIu32 ", \"returned\": %" PRIu32
-           ", \"late\": %" PRIu32 ", \"bursts\": %" PRIu32 ", ",
-           stream->sent, stream->arrived, stream->returned, stream->late, stream->bursts);
+           ", \"late\": %" PRIu32 ", \"bursts\": %" PRIu32 ", \"lasted_us\": %" PRIu64 ", ",
+           stream->sent, stream->arrived, stream->returned, stream->late, stream->bursts,
+           stream->arrived > 0 ? stream->arrived_us - stream->start_us : 0);
     printf("\"way_us\": {\"mean\": %" PRIu64 ", \"min\": %" PRIu64 ", \"max\": %" PRIu64
            "}, \"round_us\": {\"mean\": %" PRIu64 ", \"min\": %" PRIu64 ", \"max\": %" PRIu64
            "}}\n",
@@ -342,10 +345,10 @@ static int run_stream(char **words)
     if (count < 1 || count > STREAM_MAX) {
         return usage();
     }
-    uint64_t start_us = net_now_us();
+    stream.start_us = net_now_us();
     while (stream.sent < count) {
         uint64_t now_us = net_now_us();
-        uint64_t due_us = start_us + stream.sent * gap_us;
+        uint64_t due_us = stream.start_us + stream.sent * gap_us;
         if (now_us >= due_us) {
             struct note note = {
                 .kind = NOTE_NUMBERED, .number = stream.sent++, .sent_us = net_now_us()};
@@ -353,7 +356,7 @@ static int run_stream(char **words)
         }
         (void)stream_serve(&stream, now_us >= due_us ? 0 : (int)((due_us - now_us) / 1000));
     }
-    while (stream_serve(&stream, STREAM_ENOUGH_MS)) {
+    while (stream.returned < count && stream_serve(&stream, STREAM_ENOUGH_MS)) {
     }
     (void)close(stream.socket);
     net_server_close(&stream.server);

@@ -15,8 +15,8 @@
 #   lab_box right symmetric cap 64; lab_box inner full_cone behind right; lab_host bob inner
 #   lab_in alice COMMAND...            docs/modules/natlab.md has the rest
 #
-# The namespace of NAME is $lab_prefix-NAME, its address ${lab_address[NAME]}. Everything goes when the
-# script ends, however it ends; what a killed run has left is removed by the next lab_open.
+# The namespace of NAME is $lab_prefix-NAME, its address ${lab_address[NAME]}. Everything goes when
+# the script ends, however it ends; what a killed run has left is removed by the next lab_open.
 
 lab_prefix=mtlab$$
 lab_probe=${LAB_PROBE:-$PWD/build/test/tests/nat_probe}
@@ -25,9 +25,9 @@ lab_block_first=40000 # External ports of recipes that count, and of port blocks
 lab_sequence=1000     # So many, then from the beginning.
 
 # All by NAME. Addresses and prefixes are in full, as `ip` takes them.
-declare -A lab_kind=() lab_address=() lab_gateway=() lab_behind=() lab_slot=()
+declare -A lab_kind=() lab_address=() lab_gateway=() lab_behind=() lab_slot=() lab_count=()
 declare -A lab_recipe=() lab_modifiers=() lab_inner=() lab_inside_next=() lab_stream=()
-declare -A lab_process=()
+declare -A lab_shaped=() lab_process=()
 
 # Prints why there can be no laboratory here, and fails; or succeeds, silently.
 lab_possible()
@@ -122,17 +122,15 @@ lab_internet()
 # lab_address NAME is the first; lab_address_of NAME 2 the second.
 lab_public()
 {
-    local name=$1 count=${2:-1} slot first i
+    local name=$1 slot first
     lab_find_slot public 16
     lab_slot[$name]=$slot
     first=$((slot * 8 + 1))
     lab_gateway[$name]=198.51.100.$first
     lab_address[$name]=198.51.100.$((first + 1))
     lab_behind[$name]=internet
+    lab_count[$name]=${2:-1}
     lab_build public "$name"
-    for ((i = 2; i <= count; i++)); do
-        lab_ip "$name" address add "198.51.100.$((first + i))/29" dev wan
-    done
 }
 
 # lab_address_of NAME [NUMBER] prints the address of a box (outer), host or public host.
@@ -192,12 +190,9 @@ lab_remove()
 {
     local name
     for name in "$@"; do
-        if [ -n "${lab_process[shaper-$name]:-}" ]; then
-            lab_stop "shaper-$name"
-        fi
         # A namespace goes when the kernel finds the time; its link goes now.
         if [[ " $* " != *" ${lab_behind[$name]} "* ]]; then
-            lab_ip "${lab_behind[$name]}" link del dev "$name"
+            lab_unlink "$name"
         fi
         unset "lab_kind[$name]" "lab_slot[$name]" "lab_inner[$name]"
     done
@@ -246,23 +241,28 @@ lab_flush()
 }
 
 # lab_shape NAME DELAY_MS LOSS JITTER_MS [options of shaper] puts a shaper on the outer link of a
-# box or a public host. Not from a subshell.
+# box or a public host, in place of what was there. Not from a subshell.
 lab_shape()
 {
-    local name=$1 behind=${lab_behind[$1]}
-    if [ -n "${lab_process[shaper-$name]:-}" ]; then
-        lab_stop "shaper-$name"
+    local name=$1
+    if [ "${lab_behind[$name]}" != internet ]; then
+        echo "natlab: $name is not on the internet" >&2
+        exit 1
     fi
-    ip -n "$lab_prefix-$name" link del wan 2>/dev/null
+    lab_unlink "$name"
     lab_start "shaper-$name" internet "$lab_shaper" --delay "$2" --loss "$3" --jitter "$4" \
-        "${@:5}" "$lab_prefix-$name:wan" "$lab_prefix-$behind:$name"
+        "${@:5}" "$lab_prefix-$name:wan" "$lab_prefix-internet:$name"
     until grep -q '^ready' "$lab_folder/shaper-$name.log"; do
         if ! kill -0 "${lab_process[shaper-$name]}" 2>/dev/null; then
-            sed 's/^/# /' "$lab_folder/shaper-$name.log" >&2
-            return 1
+            cat "$lab_folder/shaper-$name.log" >&2
+            exit 1
         fi
         sleep 0.01
     done
+    lab_shaped[$name]=yes
+    # What is lost, the shaper's dice have lost: devices wait for it as long as it takes.
+    lab_ip "$name" link set dev wan txqueuelen 10000
+    lab_ip internet link set dev "$name" txqueuelen 10000
     lab_connect "$name"
 }
 
@@ -310,6 +310,17 @@ lab_sysctl()
         ipv4/icmp_ratelimit=0 "${@:2}"
 }
 
+# Takes the outer link away. The ends of a shaper go with it.
+lab_unlink()
+{
+    if [ -z "${lab_shaped[$1]:-}" ]; then
+        lab_ip "${lab_behind[$1]}" link del dev "$1"
+    elif [ -n "${lab_process[shaper-$1]:-}" ]; then
+        lab_stop "shaper-$1"
+    fi
+    unset "lab_shaped[$1]"
+}
+
 # The next address in BOX's inner network is NAME's.
 lab_take_inside()
 {
@@ -343,7 +354,7 @@ lab_build()
 # Addresses and routes of an outer link whose two ends exist.
 lab_connect()
 {
-    local name=$1 behind=${lab_behind[$1]} inner=${lab_inner[$1]:-} outside length=24
+    local name=$1 behind=${lab_behind[$1]} inner=${lab_inner[$1]:-} outside length=24 more='' i
     if [ "$behind" = internet ]; then
         outside="address replace ${lab_gateway[$name]}/29 dev $name
             link set dev $name up"
@@ -353,9 +364,13 @@ lab_connect()
     if [[ ${lab_address[$name]} != 10.* ]]; then
         length=29
     fi
+    for ((i = 2; i <= ${lab_count[$name]:-1}; i++)); do
+        more+="address add $(lab_address_of "$name" "$i")/$length dev wan"$'\n'
+    done
     lab_ip "$name" -batch - <<<"
         link set dev lo up
         address add ${lab_address[$name]}/$length dev wan
+        $more
         link set dev wan up
         route replace default via ${lab_gateway[$name]}"
     if [ "${lab_recipe[$name]:-}" = firewall ] && [ -n "$inner" ]; then
