@@ -25,6 +25,7 @@ static uint32_t nat_trust(void *arg, const struct node_id *id);
 static void on_presence(void *arg, const struct presence *presence, uint32_t life_s);
 static void on_presence_put(void *owner, uint32_t tag, const struct put_result *result);
 static void on_serving(void *arg, bool is_server);
+static uint32_t dht_helper(void *arg);
 static uint32_t gossip_clients(void *arg, uint32_t *peers, uint32_t max);
 static uint32_t guard_trust(void *arg, const struct node_id *id);
 static uint32_t gossip_priority(void *arg, uint32_t peer);
@@ -276,6 +277,7 @@ static int wire_up(struct node *node)
     }
     if (status == ERR_OK) {
         dht_serve(&node->dht, node->nat.is_server);
+        dht_delegate_to(&node->dht, dht_helper, node);
         status = gossip_init(&node->gossip, core, &config->gossip, &node->identity,
                              &node->transport, &node->dht, &gossip_hooks);
     }
@@ -302,6 +304,12 @@ static void on_message(void *arg, const struct message_from *from, const struct 
         break;
     case MESSAGE_STORE:
         dht_on_store(&node->dht, from, &message->store);
+        break;
+    case MESSAGE_SEEK:
+        dht_on_seek(&node->dht, from, &message->seek);
+        break;
+    case MESSAGE_SOUGHT:
+        dht_on_sought(&node->dht, from, &message->sought);
         break;
     case MESSAGE_EXCHANGE:
         gossip_on_exchange(&node->gossip, from, &message->exchange);
@@ -447,6 +455,12 @@ static void on_serving(void *arg, bool is_server)
 {
     struct node *node = arg;
     dht_serve(&node->dht, is_server);
+}
+
+static uint32_t dht_helper(void *arg)
+{
+    const struct node *node = arg;
+    return nat_relay(&node->nat);
 }
 
 static uint32_t gossip_clients(void *arg, uint32_t *peers, uint32_t max)

@@ -23,6 +23,9 @@ int dht_init(struct dht *dht, struct core *core, const struct dht_config *config
     dht_store_init(&dht->store, core, &identity->id, config->records_max);
     int status = dht_lookups_init(dht);
     if (status == ERR_OK) {
+        status = dht_delegate_init(dht);
+    }
+    if (status == ERR_OK) {
         status = dht_holder_init(dht);
     }
     if (status == ERR_OK) {
@@ -46,6 +49,7 @@ void dht_stop(struct dht *dht)
 {
     dht->is_stopping = true;
     dht_upkeep_stop(dht);
+    dht_delegate_stop(dht);
     dht_publish_stop(dht);
     dht_lookups_stop(dht);
     dht_holder_stop(dht);
@@ -60,6 +64,12 @@ void dht_serve(struct dht *dht, bool is_server)
     if (is_news && is_server) {
         dht_join(dht);
     }
+}
+
+void dht_delegate_to(struct dht *dht, uint32_t (*choose)(void *arg), void *arg)
+{
+    dht->delegate.choose = choose;
+    dht->delegate.arg = arg;
 }
 
 void dht_join(struct dht *dht)

@@ -11,12 +11,14 @@
  *      dht_on_find_node, dht_on_find_value, dht_on_store -> replies       holder.h, store.h
  *      dht_put, dht_publish -> lookup -> STORE to the k closest           publish.h
  *      timers -> join, refresh, checks                                    upkeep.h
+ *      a client's lookups <-> the server that makes them                  delegate.h
  *
  * What it does not do: sessions, retransmission, deciding what a value means.
  */
 #ifndef NODE_DHT_DHT_H
 #define NODE_DHT_DHT_H
 
+#include "node/dht/delegate.h"
 #include "node/dht/holder.h"
 #include "node/dht/known.h"
 #include "node/dht/lookup.h"
@@ -54,6 +56,7 @@ struct dht {
     struct dht_table table;
     struct dht_known known;
     struct dht_lookups lookups;
+    struct dht_delegate delegate;
     struct dht_store store;
     struct dht_holder holder;
     struct dht_publish publish;
@@ -75,6 +78,9 @@ void dht_stop(struct dht *dht);
 /* Whether strangers can reach us, and so whether we serve. Who begins to serve looks for its
  * neighbours, which makes it known to them. */
 void dht_serve(struct dht *dht, bool is_server);
+
+/* Whom to ask for lookups while we are a client: delegate.h. */
+void dht_delegate_to(struct dht *dht, uint32_t (*choose)(void *arg), void *arg);
 
 /* A peer has been met on purpose: looks for our neighbours through it, unless a join that has found
  * somebody is under way. */

@@ -13,6 +13,7 @@ enum {
 
 static struct dht_lookup *open_lookup(struct dht *dht, const struct node_id *target,
                                       enum lookup_kind kind);
+static void begin(struct dht *dht, struct dht_lookup *lookup);
 static void look_at_home(struct dht *dht, struct dht_lookup *lookup);
 static void kick(struct dht *dht, uint64_t delay_us);
 static void on_kick(struct timer *timer);
@@ -82,11 +83,19 @@ int dht_lookup(struct dht *dht, const struct node_id *target, enum lookup_kind k
     lookup->tag = tag;
     count(&dht->core->counters, COUNT_LOOKUPS);
     dht_upkeep_on_lookup(dht, target);
+    if (!dht_delegate_lookup(dht, lookup)) {
+        begin(dht, lookup);
+    }
+    return ERR_OK;
+}
 
+static void begin(struct dht *dht, struct dht_lookup *lookup)
+{
+    const struct node_id *target = &lookup->list.target;
     uint32_t nearest[DHT_K_MAX];
     uint32_t found = dht_table_nearest(&dht->table, target, nearest, dht->config->k);
     dht_shortlist_merge(&lookup->list, nearest, found, 1);
-    if (kind == LOOKUP_VALUE) {
+    if (lookup->kind == LOOKUP_VALUE) {
         look_at_home(dht, lookup);
     }
     if (lookup->is_local || is_over(dht, lookup)) {
@@ -94,7 +103,48 @@ int dht_lookup(struct dht *dht, const struct node_id *target, enum lookup_kind k
     } else {
         ask_more(dht, lookup);
     }
-    return ERR_OK;
+}
+
+void dht_lookup_take_back(struct dht *dht, struct dht_lookup *lookup)
+{
+    must(lookup->given_until_us != 0);
+    lookup->given_until_us = 0;
+    begin(dht, lookup);
+}
+
+bool dht_lookup_end_given(struct dht *dht, struct dht_lookup *lookup, uint32_t server,
+                          const struct message_sought *sought)
+{
+    const struct message_value *value = &sought->value;
+    struct lookup_result result = {.status = sought->is_found ? ERR_OK : ERR_MISSING,
+                                   .hops = (uint8_t)(sought->hops + (sought->hops < UINT8_MAX))};
+    if (value->has_record) {
+        struct node_id key;
+        record_key(&key, &value->record);
+        if (lookup->kind != LOOKUP_VALUE || !node_id_equal(&key, &lookup->list.target) ||
+            value->age_s >= value->record.expiry_s ||
+            !record_is_valid(dht->core->port, &value->record)) {
+            return false;
+        }
+        result.record = &value->record;
+        result.age_s = value->age_s;
+        result.status = value->record.kind == RECORD_TOMBSTONE ? ERR_MISSING : ERR_OK;
+    } else {
+        if (sought->is_found && lookup->kind == LOOKUP_VALUE) {
+            return false;
+        }
+        /* It does not name itself. */
+        (void)dht_shortlist_merge(&lookup->list, &server, 1, 1);
+        (void)dht_shortlist_merge(&lookup->list, value->contacts.handles, value->contacts.count,
+                                  result.hops);
+        for (uint32_t i = 0; i < lookup->list.count; i++) {
+            lookup->list.entries[i].state = ENTRY_ANSWERED;
+        }
+        result.status = ERR_MISSING; /* Unless somebody was found: see end(). */
+    }
+    lookup->given_until_us = 0;
+    end(dht, lookup, &result);
+    return true;
 }
 
 const char *dht_lookups_check(const struct dht *dht)
@@ -168,6 +218,9 @@ static void on_kick(struct timer *timer)
 
 static void advance(struct dht *dht, struct dht_lookup *lookup)
 {
+    if (lookup->given_until_us != 0) {
+        return; /* Somebody else is at it. */
+    }
     if (lookup->is_local) {
         end_at_home(dht, lookup);
     } else if (!is_over(dht, lookup)) {

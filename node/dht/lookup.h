@@ -66,10 +66,12 @@ struct dht_lookup {
     uint16_t messages;
     uint16_t candidate; /* Of the pool of candidates, or POOL_NONE. */
     uint8_t kind;
-    uint8_t barren;   /* Answers in a row that brought nothing closer. */
-    uint8_t version;  /* Of the candidate: how often a better one came. */
-    uint8_t agreeing; /* Holders of exactly the candidate, ourselves included. */
-    bool is_local;    /* Our own storage holds the immutable record. */
+    uint8_t barren;          /* Answers in a row that brought nothing closer. */
+    uint8_t version;         /* Of the candidate: how often a better one came. */
+    uint8_t agreeing;        /* Holders of exactly the candidate, ourselves included. */
+    bool is_local;           /* Our own storage holds the immutable record. */
+    uint64_t given_to;       /* Somebody's id, first bits: he looks in our place, */
+    uint64_t given_until_us; /* and is waited for until then. 0: it is ours. */
     struct dht_shortlist list;
 };
 
@@ -93,6 +95,12 @@ static inline uint16_t dht_serial_next(uint16_t *last)
     *last = *last == UINT16_MAX ? 1 : (uint16_t)(*last + 1);
     return *last;
 }
+
+/* For delegate.c. A lookup that was given away is ours again, from its beginning. */
+void dht_lookup_take_back(struct dht *dht, struct dht_lookup *lookup);
+/* It ends with what was found; false, and it does not, when that is no honest answer. */
+bool dht_lookup_end_given(struct dht *dht, struct dht_lookup *lookup, uint32_t server,
+                          const struct message_sought *sought);
 
 int dht_lookups_init(struct dht *dht);
 void dht_lookups_stop(struct dht *dht); /* All end with ERR_STOPPED. */

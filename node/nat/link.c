@@ -227,6 +227,17 @@ static void publish(struct nat *nat)
     nat->hooks.presence(nat->hooks.arg, &presence, nat->config->reservation_s);
 }
 
+uint32_t nat_relay(const struct nat *nat)
+{
+    for (uint32_t i = 0; nat->work != NULL && i < PRESENCE_RELAYS_MAX; i++) {
+        const struct nat_link *link = &nat->work->links[i];
+        if (link->state == NAT_LINK_LIVE && link->unproved <= 1) {
+            return link->peer;
+        }
+    }
+    return PORT_INTERN_NONE;
+}
+
 bool nat_voucher(const struct nat *nat, uint32_t number, struct voucher *voucher)
 {
     for (uint32_t i = 0; nat->work != NULL && i < PRESENCE_RELAYS_MAX; i++) {

@@ -230,6 +230,8 @@ uint32_t nat_circuit_count(const struct nat *nat);
 /* Relays that hold a reservation of ours; and the voucher of one of them, counted from 0: false
  * when there are not so many. */
 uint32_t nat_relay_count(const struct nat *nat);
+/* One of them: its contact handle, not retained; PORT_INTERN_NONE while there is none. */
+uint32_t nat_relay(const struct nat *nat);
 bool nat_voucher(const struct nat *nat, uint32_t number, struct voucher *voucher);
 
 /* What kind of box is in front of us, as far as is known. */

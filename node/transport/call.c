@@ -31,6 +31,7 @@ _Static_assert(MESSAGE_PONG == MESSAGE_PING + 1, "pairs");
 _Static_assert(MESSAGE_NODES == MESSAGE_FIND_NODE + 1, "pairs");
 _Static_assert(MESSAGE_VALUE == MESSAGE_FIND_VALUE + 1, "pairs");
 _Static_assert(MESSAGE_STORED == MESSAGE_STORE + 1, "pairs");
+_Static_assert(MESSAGE_SEEKING == MESSAGE_SEEK + 1, "pairs");
 _Static_assert(MESSAGE_PEERS == MESSAGE_EXCHANGE + 1, "pairs");
 _Static_assert(MESSAGE_HEARD == MESSAGE_BROADCAST + 1, "pairs");
 _Static_assert(MESSAGE_APP_DONE == MESSAGE_APP + 1, "pairs");

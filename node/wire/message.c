@@ -290,6 +290,55 @@ static void decode_stored(struct port *port, struct reader *reader, struct messa
     stored->sequence = read_u64(reader);
 }
 
+static void encode_seek(const struct port *port, struct writer *writer,
+                        const struct message_seek *seek)
+{
+    (void)port;
+    write_u32(writer, seek->number);
+    write_u8(writer, seek->kind);
+    write_bytes(writer, seek->target.bytes, NODE_ID_LEN);
+}
+
+static void decode_seek(struct port *port, struct reader *reader, struct message_seek *seek)
+{
+    (void)port;
+    seek->number = read_u32(reader);
+    seek->kind = read_u8(reader);
+    reader->bad |= seek->kind >= BOOLEAN_NAMES;
+    read_into(reader, seek->target.bytes, NODE_ID_LEN);
+}
+
+static void encode_seeking(const struct port *port, struct writer *writer,
+                           const struct message_seeking *seeking)
+{
+    (void)port;
+    write_u8(writer, seeking->is_accepted);
+}
+
+static void decode_seeking(struct port *port, struct reader *reader,
+                           struct message_seeking *seeking)
+{
+    (void)port;
+    seeking->is_accepted = read_boolean(reader);
+}
+
+static void encode_sought(const struct port *port, struct writer *writer,
+                          const struct message_sought *sought)
+{
+    write_u32(writer, sought->number);
+    write_u8(writer, sought->is_found);
+    write_u8(writer, sought->hops);
+    encode_value(port, writer, &sought->value);
+}
+
+static void decode_sought(struct port *port, struct reader *reader, struct message_sought *sought)
+{
+    sought->number = read_u32(reader);
+    sought->is_found = read_boolean(reader);
+    sought->hops = read_u8(reader);
+    decode_value(port, reader, &sought->value);
+}
+
 static void encode_exchange(const struct port *port, struct writer *writer,
                             const struct message_exchange *exchange)
 {
@@ -757,6 +806,9 @@ void message_release(struct port *port, struct message *message)
         break;
     case MESSAGE_VALUE:
         release_contacts(port, &message->value.contacts);
+        break;
+    case MESSAGE_SOUGHT:
+        release_contacts(port, &message->sought.value.contacts);
         break;
     case MESSAGE_PEERS:
         release_contacts(port, &message->peers.contacts);

@@ -36,6 +36,9 @@ enum message_class {
     X(VALUE, 0x13, value, "dht.value", dht, REPLY)                                                 \
     X(STORE, 0x14, store, "dht.store", dht, WRITE)                                                 \
     X(STORED, 0x15, stored, "dht.stored", dht, REPLY)                                              \
+    X(SEEK, 0x16, seek, "dht.seek", dht, WRITE)                                                    \
+    X(SEEKING, 0x17, seeking, "dht.seeking", dht, REPLY)                                           \
+    X(SOUGHT, 0x18, sought, "dht.sought", dht, NOTE)                                               \
     X(EXCHANGE, 0x20, exchange, "gossip.exchange", gossip, READ)                                   \
     X(PEERS, 0x21, peers, "gossip.peers", gossip, REPLY)                                           \
     X(BROADCAST, 0x22, broadcast, "gossip.broadcast", gossip, WRITE)                               \
@@ -152,6 +155,24 @@ struct message_stored {
     uint8_t status;
     bool is_durable;
     uint64_t sequence;
+};
+
+/* Please make this lookup in my place. */
+struct message_seek {
+    uint32_t number; /* Of the asker's choice. */
+    uint8_t kind;    /* 0: nodes near the target; 1: the value there. */
+    struct node_id target;
+};
+
+struct message_seeking {
+    bool is_accepted; /* SOUGHT will come. */
+};
+
+struct message_sought {
+    uint32_t number;
+    bool is_found;
+    uint8_t hops;
+    struct message_value value; /* The record, or the nearest contacts. */
 };
 
 struct message_exchange {

@@ -108,6 +108,15 @@ int transport_reply(struct transport *transport, const struct message_from *from
     return ERR_OK;
 }
 
+/* Nobody is a client in this network: tests/unit/sim_host/test_clients.c has some. */
+int transport_note(struct transport *transport, uint32_t session, struct message *note)
+{
+    (void)transport;
+    (void)session;
+    must(note == NULL);
+    return ERR_MISSING;
+}
+
 /* Answers that are still under way find nobody waiting. */
 void fake_close_call(struct net *net, uint32_t number)
 {

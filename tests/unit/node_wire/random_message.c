@@ -173,6 +173,20 @@ void random_message(struct message *message, uint8_t kind, struct bare_port *bar
         message->stored = (struct message_stored){(uint8_t)rng_below(rng, STORED_INVALID + 1),
                                                   random_fact(rng), rng_next(rng)};
         break;
+    case MESSAGE_SEEK:
+        message->seek = (struct message_seek){.number = (uint32_t)rng_next(rng),
+                                              .kind = (uint8_t)random_fact(rng)};
+        random_bytes(rng, message->seek.target.bytes, NODE_ID_LEN);
+        break;
+    case MESSAGE_SEEKING:
+        message->seeking.is_accepted = random_fact(rng);
+        break;
+    case MESSAGE_SOUGHT:
+        message->sought.number = (uint32_t)rng_next(rng);
+        message->sought.is_found = random_fact(rng);
+        message->sought.hops = (uint8_t)rng_next(rng);
+        random_value(&message->sought.value, bare, rng, bytes);
+        break;
     case MESSAGE_EXCHANGE:
         random_exchange(&message->exchange, rng, bytes);
         break;
@@ -282,6 +296,14 @@ bool messages_equal(const struct message *a, const struct message *b)
         return a->stored.status == b->stored.status &&
                a->stored.is_durable == b->stored.is_durable &&
                a->stored.sequence == b->stored.sequence;
+    case MESSAGE_SEEK:
+        return a->seek.number == b->seek.number && a->seek.kind == b->seek.kind &&
+               node_id_equal(&a->seek.target, &b->seek.target);
+    case MESSAGE_SEEKING:
+        return a->seeking.is_accepted == b->seeking.is_accepted;
+    case MESSAGE_SOUGHT:
+        return a->sought.number == b->sought.number && a->sought.is_found == b->sought.is_found &&
+               a->sought.hops == b->sought.hops && values_equal(&a->sought.value, &b->sought.value);
     case MESSAGE_EXCHANGE:
         return a->exchange.ttl == b->exchange.ttl && a->exchange.wanted == b->exchange.wanted &&
                a->exchange.hash_count == b->exchange.hash_count &&

@@ -288,6 +288,7 @@ Test(message, an_answer_is_never_longer_than_its_bound)
         {{.kind = MESSAGE_BROADCAST}, MESSAGE_HEARD},
         {{.kind = MESSAGE_APP}, MESSAGE_APP_DONE},
         {{.kind = MESSAGE_STATEMENT}, MESSAGE_STATED},
+        {{.kind = MESSAGE_SEEK}, MESSAGE_SEEKING},
         {{.kind = MESSAGE_REACH}, MESSAGE_REACHED},
         {{.kind = MESSAGE_DIAL}, MESSAGE_DIALLED},
         {{.kind = MESSAGE_RESERVE}, MESSAGE_RESERVED},

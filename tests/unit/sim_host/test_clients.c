@@ -171,3 +171,44 @@ Test(clients, of_two_nodes_the_second_is_reached_from_another_port)
     cr_assert(world_host(world->world, 1)->node->nat.is_server);
     close_world();
 }
+
+/* Whoever is asked, and however often: a router has only so many places. */
+Test(clients, keep_few_destinations_open_at_once)
+{
+    open_world(150, 1);
+    world->client.nat.flows_max = 60;
+    client_world_start(world);
+    struct host *client = client_world_client(world, 0);
+    uint32_t most = 0;
+    uint32_t ok = 0;
+    uint64_t start_us = world_now_us(world->world);
+    for (uint32_t i = 0; i < 20; i++) {
+        struct node_command command = {.kind = NODE_LOOKUP};
+        memset(command.id.bytes, (int)(i * 13), sizeof command.id.bytes);
+        ok += client_world_do(world, client, &command, 60 * CLIENT_SECOND) == ERR_OK;
+        uint32_t open = nat_flow_count(&client->node->nat);
+        most = open > most ? open : most;
+    }
+    cr_assert_leq(most, 60);
+    cr_assert_gt(most, 40, "the limit was reached for");
+    cr_assert_eq(ok, 20);
+    cr_assert_lt(world_now_us(world->world) - start_us, 60 * CLIENT_SECOND, "a relay looks");
+    cr_assert_eq(nat_relay_count(&client->node->nat), 2);
+    close_world();
+}
+
+/* A relay that dies in the middle of a lookup costs time, and no answer. */
+Test(clients, look_for_themselves_when_their_relay_does_not)
+{
+    open_world(20, 1);
+    client_world_start(world);
+    struct host *client = client_world_client(world, 0);
+    uint32_t relay = nat_relay(&client->node->nat);
+    cr_assert_neq(relay, PORT_INTERN_NONE);
+    struct host *dead = world_find(world->world, &contact_at(&client->port, relay)->addr);
+    host_kill(dead);
+    struct node_command command = {.kind = NODE_LOOKUP, .id = {{7}}};
+    cr_assert_eq(client_world_do(world, client, &command, 20 * CLIENT_SECOND), ERR_OK);
+    cr_assert_gt(world->done.count[2], 15);
+    close_world();
+}
