@@ -15,8 +15,9 @@
 #   lab_box right symmetric cap 64; lab_box inner full_cone behind right; lab_host bob inner
 #   lab_in alice COMMAND...            docs/modules/natlab.md has the rest
 #
-# The namespace of NAME is $lab_prefix-NAME, its address ${lab_address[NAME]}. Everything goes when
-# the script ends, however it ends; what a killed run has left is removed by the next lab_open.
+# A NAME has at most 15 letters: on the other side a link is called so. Its namespace is
+# $lab_prefix-NAME, its address ${lab_address[NAME]}. Everything goes when the script ends, however
+# it ends; what a killed run has left is removed by the next lab_open.
 
 lab_prefix=mtlab$$
 lab_probe=${LAB_PROBE:-$PWD/build/test/tests/nat_probe}
@@ -92,22 +93,47 @@ lab_in()
     ip netns exec "$lab_prefix-$1" "${@:2}"
 }
 
-# lab_start LABEL NAME COMMAND... runs it there in the background until lab_stop or the end; what it
-# prints is in $lab_folder/LABEL.log. Not from a subshell: it would end with that.
+# lab_start LABEL NAME COMMAND... runs it there in the background until lab_stop or the end. What it
+# prints is in $lab_folder/LABEL.log; it reads what lab_say LABEL WORDS... says. Not from a
+# subshell: it would end with that.
 lab_start()
 {
+    rm -f "$lab_folder/$1.in"
+    mkfifo "$lab_folder/$1.in"
     setpriv --pdeathsig KILL ip netns exec "$lab_prefix-$2" "${@:3}" \
-        </dev/null >"$lab_folder/$1.log" 2>&1 &
+        <>"$lab_folder/$1.in" >"$lab_folder/$1.log" 2>&1 &
     lab_process[$1]=$!
+}
+
+lab_say()
+{
+    echo "${@:2}" >"$lab_folder/$1.in"
+}
+
+# lab_heard LABEL PATTERN waits for a line; fails when the program has ended without it.
+lab_heard()
+{
+    local is_alive=yes
+    while ! grep -qE -- "$2" "$lab_folder/$1.log"; do
+        [ "$is_alive" = yes ] || return 1
+        kill -0 "${lab_process[$1]}" 2>/dev/null || is_alive=no
+        sleep 0.05
+    done
+}
+
+# lab_wait LABEL waits until it ends by itself; the exit code is the program's.
+lab_wait()
+{
+    local process=${lab_process[$1]}
+    unset "lab_process[$1]"
+    wait "$process"
 }
 
 # lab_stop LABEL [SIGNAL] waits for its end; the exit code is the program's.
 lab_stop()
 {
-    local process=${lab_process[$1]}
-    kill -"${2:-TERM}" "$process" 2>/dev/null
-    unset "lab_process[$1]"
-    wait "$process"
+    kill -"${2:-TERM}" "${lab_process[$1]}" 2>/dev/null
+    lab_wait "$1"
 }
 
 lab_internet()
@@ -252,13 +278,10 @@ lab_shape()
     lab_unlink "$name"
     lab_start "shaper-$name" internet "$lab_shaper" --delay "$2" --loss "$3" --jitter "$4" \
         "${@:5}" "$lab_prefix-$name:wan" "$lab_prefix-internet:$name"
-    until grep -q '^ready' "$lab_folder/shaper-$name.log"; do
-        if ! kill -0 "${lab_process[shaper-$name]}" 2>/dev/null; then
-            cat "$lab_folder/shaper-$name.log" >&2
-            exit 1
-        fi
-        sleep 0.01
-    done
+    if ! lab_heard "shaper-$name" '^ready'; then
+        cat "$lab_folder/shaper-$name.log" >&2
+        exit 1
+    fi
     lab_shaped[$name]=yes
     # What is lost, the shaper's dice have lost: devices wait for it as long as it takes.
     lab_ip "$name" link set dev wan txqueuelen 10000

@@ -45,7 +45,10 @@ command node nodejs
 command npm npm
 command ip iproute2
 command nft nftables
-command conntrack conntrack'
+command conntrack conntrack
+command turnserver coturn
+library nice libnice-dev
+module aioice python3-aioice'
 
 setup_needs_coverage='command gcovr gcovr'
 
@@ -82,6 +85,7 @@ setup_has()
     command) PATH=$PATH:/usr/sbin:/sbin command -v "$2" >/dev/null ;;
     header) echo "#include <$2>" | gcc -E -x c - >/dev/null 2>&1 ;;
     library) pkg-config --exists "$2" 2>/dev/null ;;
+    module) /usr/bin/python3 -c "import $2" 2>/dev/null ;;
     fuzzer) echo "$setup_empty_fuzzer" | "$2" -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null ;;
     esac
 }
