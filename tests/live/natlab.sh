@@ -58,18 +58,28 @@ lab_possible()
 
 lab_open()
 {
-    local name process
-    lab_folder=$(mktemp -d)
+    local name folders=${TMPDIR:-/tmp}
+    while read -r name _; do
+        if [[ $name == mtlab*-* ]] && lab_is_stale "${name%%-*}"; then
+            ip netns del "$name" 2>/dev/null # another laboratory may have been faster
+        fi
+    done < <(ip netns list)
+    for name in "$folders"/mtlab*.*; do
+        if [ -d "$name" ] && lab_is_stale "$(basename "${name%.*}")"; then
+            rm -rf "$name"
+        fi
+    done
+    lab_folder=$(mktemp -d "$folders/$lab_prefix.XXXXXX")
     eval "lab_inherited=($(trap -p EXIT))" # trap -- 'command' EXIT, or nothing
     trap lab_close EXIT
     trap 'exit 130' INT TERM
-    while read -r name _; do
-        process=${name#mtlab}
-        process=${process%%-*}
-        if [[ $name == mtlab*-* ]] && { [ "$process" = $$ ] || [ ! -e "/proc/$process" ]; }; then
-            ip netns del "$name"
-        fi
-    done < <(ip netns list)
+}
+
+# Whether a prefix is of a process that is no more, or of an earlier one with our number.
+lab_is_stale()
+{
+    local process=${1#mtlab}
+    [[ $process =~ ^[0-9]+$ ]] && { [ "$process" = $$ ] || [ ! -e "/proc/$process" ]; }
 }
 
 lab_close()
