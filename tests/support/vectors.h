@@ -2,6 +2,7 @@
  *
  *      MESHTWIN_DATA (default ../shared/data, seen from the source folder, where tests run)
  *      / vectors / name -> vectors_open -> cJSON
+ *                       -> vectors_read -> bytes
  *
  * Where the folder is missing the test that asks is skipped, with the reason.
  */
@@ -26,8 +27,9 @@ struct vector_bytes {
     size_t len;
 };
 
-/* The parsed file, for cJSON_Delete. Ends the calling test as skipped when it is not there. */
-static inline cJSON *vectors_open(const char *name)
+/* The whole file and a zero behind it, for free(). Ends the calling test as skipped when it is not
+ * there. */
+static inline char *vectors_read(const char *name, size_t *len)
 {
     const char *folder = getenv("MESHTWIN_DATA");
     char path[4096];
@@ -45,6 +47,15 @@ static inline cJSON *vectors_open(const char *name)
     cr_assert_not_null(text);
     cr_assert_eq(fread(text, 1, (size_t)size, file), (size_t)size);
     fclose(file);
+    *len = (size_t)size;
+    return text;
+}
+
+/* The parsed file, for cJSON_Delete. */
+static inline cJSON *vectors_open(const char *name)
+{
+    size_t len;
+    char *text = vectors_read(name, &len);
     cJSON *json = cJSON_Parse(text);
     free(text);
     cr_assert_not_null(json, "%s is no JSON", name);
