@@ -59,12 +59,12 @@ void classify_saw(struct classify *classify, const struct classify_sight *sight)
     bool is_other_family =
         is_v4 != port_addr_is_v4(&sight->mapped) ||
         (classify->count > 0 && is_v4 != port_addr_is_v4(&classify->entries[0].remote));
-    classify->silent = 0;
     /* A peer on our side of the box says nothing about the box. */
     if (is_other_family || port_of(&sight->mapped) == 0 ||
         (is_bare && is_private(&sight->local) && is_private(&sight->remote))) {
         return;
     }
+    classify->silent = 0;
     struct classify_entry *entry = entry_of(classify, sight);
     if (entry != NULL && !port_addr_equal(&entry->mapped, &sight->mapped)) {
         if (sight->asked_us < entry->seen_us) {
@@ -199,7 +199,9 @@ void classify_silent(struct classify *classify, const struct port_addr *remote)
     if (memcmp(classify->silent_ip, remote->ip, sizeof classify->silent_ip) != 0) {
         classify->is_silence_wide = true;
     }
-    classify->silent = (uint8_t)(classify->silent + (classify->silent < UINT8_MAX));
+    if (classify->silent < UINT8_MAX) {
+        classify->silent++;
+    }
 }
 
 /* --- judging ------------------------------------------------------------------------------- */
