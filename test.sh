@@ -242,6 +242,7 @@ if [ "$mode" != fast ]; then
     step natlab tests/live/nat_matrix.sh
     step ice tests/live/ice.sh
     step_alone shaper tests/live/shaper.sh # It measures time.
+    step stun tests/live/stun.sh
 fi
 # Real processes in real time: nothing else may take the processor from them.
 if [ "$mode" != fast ] && exists 'node/meshnode/*.c'; then
