@@ -101,9 +101,7 @@ int host_path_open(struct port *port, enum port_carrier carrier, const struct po
         return host_carrier_open(host, path, carrier, remote);
     }
     struct port_addr local = hint != NULL ? *hint : port->local;
-    if (hint == NULL) {
-        memset(local.port, 0, sizeof local.port); /* Any: that is what it is opened for. */
-    }
+    memset(local.port, 0, sizeof local.port); /* Any: that is what it is opened for. */
     union socket_address at;
     host_addr_to_socket(&local, host->main->is_v4, &at);
     /* Descriptors may have run out, or the hint is not ours: no path, and no harm. */

@@ -113,7 +113,9 @@ struct port_ops {
      * earlier request. PORT_NEVER cancels. */
     void (*wake_at)(struct port *port, uint64_t due_us);
 
-    /* Network: a path is a local socket. Returns a path number > 0 or ERR_UNSUPPORTED, ERR_FULL. */
+    /* Network: a path is a local socket. It is bound to the address of `hint`, one of this machine;
+     * NULL: to that of the main path. Its port is the host's choice. Returns a path number > 0 or
+     * ERR_UNSUPPORTED, ERR_FULL. */
     int (*path_open)(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
                      const struct port_addr *remote);
     void (*path_close)(struct port *port, int path);

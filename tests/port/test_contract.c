@@ -243,6 +243,11 @@ static void open_path(struct probe *p, void *arg)
     *(int *)arg = p->port->ops->path_open(p->port, PORT_UDP, NULL, NULL);
 }
 
+static void open_path_beside(struct probe *p, void *arg)
+{
+    *(int *)arg = p->port->ops->path_open(p->port, PORT_UDP, &p->port->local, NULL);
+}
+
 static void close_path(struct probe *p, void *arg)
 {
     p->port->ops->path_close(p->port, *(int *)arg);
@@ -264,6 +269,24 @@ Test(port, an_extra_path_has_its_own_address_and_ends_when_closed)
     port_host_enter(hosts, 0, close_path, &path);
     port_host_pass(hosts, 200 * MS);
     cr_assert_eq(probe(0)->datagram_count, 1, "a closed path still receives");
+}
+
+/* Given the main path's own address or none: the same address, and another port. */
+Test(port, an_extra_path_is_at_the_address_of_the_main_one)
+{
+    static const port_host_step_fn opens[] = {open_path, open_path_beside};
+    for (unsigned i = 0; i < array_len(opens); i++) {
+        int path = 0;
+        port_host_enter(hosts, 0, opens[i], &path);
+        cr_assert_gt(path, 0);
+        struct shot shot = {.to = probe(1)->port->local, .len = 12, .path = path};
+        port_host_enter(hosts, 0, shoot, &shot);
+        cr_assert(port_host_run(hosts, has_received, &(unsigned){i + 1}, LIMIT));
+        const struct port_addr *from = &probe(1)->datagrams[i].from;
+        const struct port_addr *local = &probe(0)->port->local;
+        cr_assert_arr_eq(from->ip, local->ip, sizeof from->ip);
+        cr_assert_arr_neq(from->port, local->port, sizeof from->port);
+    }
 }
 
 static void open_carriers(struct probe *p, void *arg)
