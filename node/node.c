@@ -370,6 +370,9 @@ static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us, bool is_clien
     if (dht_contact_count(&node->dht) != contacts) {
         gossip_on_change(&node->gossip);
     }
+    if (contacts == 0 && dht_contact_count(&node->dht) > 0 && node->is_joined) {
+        nat_on_joined(&node->nat, false); /* Who began a network alone has met somebody. */
+    }
     if (rtt_us > 0) {
         ledger_note(&node->ledger, &contact_at(node->core.port, peer)->id, TRUST_MESSAGE_VALID);
     }

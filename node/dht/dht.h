@@ -38,6 +38,8 @@ struct dht_config {
     uint8_t lookups_max;      /* Concurrent lookups of one node; and puts. */
     bool path_cache;     /* Store found immutable values at the nearest node that lacked them. */
     uint64_t refresh_us; /* Per bucket, spread out; the paper: 1 hour. */
+    /* With nobody to call: for whom we are to be connected to, before we are the first. */
+    uint64_t join_wait_us;
     uint64_t join_spread_us; /* The refreshes of a join beyond the first three, spread over this. */
     uint64_t republish_us;   /* Holders' republish; the paper: 1 hour. */
     uint64_t check_us;    /* A contact silent for longer is pinged when its bucket is looked at. */

@@ -17,6 +17,7 @@ enum {
 
 static void on_join(struct timer *timer);
 static void try_join(struct dht *dht);
+static void begin_or_wait(struct dht *dht);
 static uint32_t call_known(struct dht *dht);
 static uint32_t call_bootstrap(struct dht *dht);
 static void on_join_call(void *owner, const struct call_result *result);
@@ -115,9 +116,22 @@ static void try_join(struct dht *dht)
     }
     (void)call_known(dht);
     if (dht->known.count + call_bootstrap(dht) == 0) {
-        on_joined(dht, JOIN_DONE); /* The first of its network. */
+        begin_or_wait(dht);
     } else if (upkeep->calls == 0) {
         try_later(dht);
+    }
+}
+
+/* The first of its network, unless whoever drives us is about to connect us to one. */
+static void begin_or_wait(struct dht *dht)
+{
+    struct dht_upkeep *upkeep = &dht->upkeep;
+    uint64_t waited_us = core_now(dht->core) - upkeep->started_us;
+    if (waited_us < dht->config->join_wait_us) {
+        timer_start(&dht->core->timers, &upkeep->join, dht->config->join_wait_us - waited_us,
+                    on_join);
+    } else {
+        on_joined(dht, JOIN_DONE);
     }
 }
 

@@ -14,6 +14,10 @@ enum {
 
 static void on_tick(struct timer *timer);
 static bool has_watch(const struct nat_work *work);
+static bool load_served(struct core *core);
+static void remember_served(struct nat *nat);
+
+static const char served_key[] = "nat.served";
 
 int nat_init(struct nat *nat, struct core *core, const struct nat_config *config,
              const struct identity *identity, struct transport *transport,
@@ -30,6 +34,9 @@ int nat_init(struct nat *nat, struct core *core, const struct nat_config *config
                         .hooks = *hooks,
                         .is_server = config->reach == NAT_REACH_PUBLIC,
                         .is_checked = config->reach != NAT_REACH_AUTO};
+    if (config->reach == NAT_REACH_AUTO) {
+        nat->is_server = nat->has_served = load_served(core);
+    }
     transport_set_client(transport, !nat->is_server);
     return ERR_OK;
 }
@@ -92,10 +99,37 @@ void nat_become(struct nat *nat, bool is_server)
         transport_set_client(nat->transport, !is_server);
         nat->hooks.serving(nat->hooks.arg, is_server);
     }
+    remember_served(nat);
     if (!is_server) {
         nat_watch(nat);
     } else if (nat->work != NULL) {
         nat_links_drop(nat);
+    }
+}
+
+/* When a whole network comes back at once, those that served have to be there for each other: asked
+ * whether they still can be reached they are as soon as there is somebody to ask. */
+static bool load_served(struct core *core)
+{
+    uint8_t value;
+    size_t len;
+    return core->port->ops->store_get(core->port, slice_of(served_key, sizeof served_key - 1),
+                                      &value, sizeof value, &len) == ERR_OK;
+}
+
+static void remember_served(struct nat *nat)
+{
+    struct port *port = nat->core->port;
+    const struct slice key = slice_of(served_key, sizeof served_key - 1);
+    if (nat->config->reach != NAT_REACH_AUTO || nat->has_served == nat->is_server) {
+        return;
+    }
+    uint64_t ticket;
+    uint8_t yes = 1;
+    int status = nat->is_server ? port->ops->store_put(port, key, slice_of(&yes, sizeof yes))
+                                : port->ops->store_del(port, key);
+    if (status == ERR_OK && core_commit(nat->core, &ticket) == ERR_OK) {
+        nat->has_served = nat->is_server;
     }
 }
 

@@ -160,6 +160,7 @@ struct nat {
     struct nat_work *work; /* NULL until needed. */
     bool is_server;
     bool is_checked; /* Whether that has been found out, or configured. */
+    bool has_served; /* What is on disk: a node that served begins its next life so. */
     bool is_stopping;
     bool has_observed;
     bool is_udp_blocked;       /* Streams are the way. */

@@ -35,8 +35,9 @@ void nat_reach_start(struct nat *nat)
     if (work == NULL || work->is_asking || nat->is_stopping) {
         return;
     }
+    bool is_doubted = nat->is_server && work->refusals < REFUSALS_MAX;
     work->asked_count = 0;
-    work->refusals = 0;
+    work->refusals = is_doubted ? work->refusals : 0;
     work->port_asks = 0;
     ask(nat);
 }
@@ -138,11 +139,15 @@ static bool note_verdict(struct nat *nat, enum reach_from from, uint8_t status)
     return false;
 }
 
-/* Nobody is left to ask, or enough have failed. Without a single verdict things stay as they are.
- */
+/* Nobody is left to ask, or enough have failed. Without a single verdict things stay as they are,
+ * and who serves already does not stop for a single one: that may have been a lost datagram. */
 static void settle(struct nat *nat)
 {
     struct nat_work *work = nat->work;
+    if (nat->is_server && work->refusals > 0 && work->refusals < REFUSALS_MAX) {
+        timer_start(&nat->core->timers, &work->check, ASK_AGAIN_US, on_check);
+        return;
+    }
     if (work->refusals > 0) {
         nat_become(nat, false);
     } else if (!nat->is_server) {
