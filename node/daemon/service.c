@@ -14,6 +14,10 @@
 
 /* Of a command: every module ends its own work sooner; this one ends what a bug would leave. */
 #define COMMAND_LIMIT_US UINT64_C(60000000)
+/* For a bootstrap node to be called twice, names looked up and datagrams lost on the way. Whom
+ * nobody has answered until then begins a network: nodes that share a list of each other have to
+ * begin somewhere. */
+#define JOIN_WAIT_US     UINT64_C(5000000)
 
 static void copy_options(struct service *service, const struct service_options *options);
 static void free_all(struct service *service);
@@ -200,6 +204,7 @@ static void copy_options(struct service *service, const struct service_options *
     service->config = options->node;
     service->config.bootstrap = NULL;
     service->config.bootstrap_count = 0;
+    service->config.dht.join_wait_us = options->bootstrap_count > 0 ? JOIN_WAIT_US : 0;
     service->observers = options->observer;
 }
 

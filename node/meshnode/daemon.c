@@ -135,6 +135,7 @@ static bool open_service(struct daemon *daemon, char reason[HOST_REASON_SIZE])
     };
     node_config_default(&options.node);
     settings_guard(settings, &options.node.guard);
+    settings_nat(settings, &options.node.nat);
     bool ok = service_open(daemon->loop, &options, &daemon->service, reason);
     if (passphrase != NULL) {
         sodium_memzero(passphrase, strlen(passphrase));

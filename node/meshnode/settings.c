@@ -21,6 +21,9 @@ enum {
     PASSPHRASE_MAX = 1024,
 };
 
+static const char *const reach_names[] = {"auto", "public", "client", NULL};
+static const enum nat_reach reaches[] = {NAT_REACH_AUTO, NAT_REACH_PUBLIC, NAT_REACH_CLIENT};
+
 #define AT(field) offsetof(struct settings, field)
 /* clang-format off */
 const struct option settings_options[] = {
@@ -44,6 +47,10 @@ const struct option settings_options[] = {
      "database of records, peers and ledger (default STATE/PORT/ledger.db)"},
     {'m', "masking", NULL, OPTION_FLAG, AT(masking), NULL,
      "carry everything in what looks like HTTP, over TCP"},
+    {0, "reach", "HOW", OPTION_CHOICE, AT(reach), reach_names,
+     "whether strangers can reach it: auto (find out), public or client"},
+    {0, "no-relay", NULL, OPTION_FLAG, AT(no_relay), NULL,
+     "do not relay for nodes that strangers cannot reach"},
     {0, "http", "ADDR:PORT", OPTION_TEXT, AT(http), NULL,
      "HTTP face, or off (default 127.0.0.1 at PORT + 1000)"},
     {0, "http-token", "FILE", OPTION_TEXT, AT(http_token), NULL,
@@ -169,6 +176,12 @@ void settings_free(struct settings *settings)
     free(settings->file_text);
     option_list_free(&settings->bootstrap);
     *settings = (struct settings){0};
+}
+
+void settings_nat(const struct settings *settings, struct nat_config *nat)
+{
+    nat->reach = (uint8_t)reaches[settings->reach];
+    nat->is_relay = !settings->no_relay;
 }
 
 void settings_guard(const struct settings *settings, struct guard_config *guard)

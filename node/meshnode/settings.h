@@ -37,6 +37,8 @@ struct settings {
     const char *passphrase_file;
     const char *db;
     bool masking;
+    int reach; /* Index of its names. */
+    bool no_relay;
     const char *http; /* "off", or an address. */
     const char *http_token;
     const char *control;
@@ -69,6 +71,8 @@ void settings_free(struct settings *settings);
 /* The same again, for SIGHUP: from the same words. False with every complaint, a line each. */
 bool settings_reread(int count, char **words, struct settings *settings, struct text *errors);
 
+/* Whether strangers can reach the node, and whether it relays. */
+void settings_nat(const struct settings *settings, struct nat_config *nat);
 /* The limits for peers among them. */
 void settings_guard(const struct settings *settings, struct guard_config *guard);
 

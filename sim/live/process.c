@@ -174,6 +174,8 @@ static void run_node(const struct process *process)
                                         "warn",
                                         "--http",
                                         "off",
+                                        "--reach", /* As in a scenario without boxes. */
+                                        "public",
                                         "--http-token",
                                         token,
                                         "--host",

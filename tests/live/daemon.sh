@@ -226,6 +226,12 @@ options()
         '^port = 2222 +# MESHTWIN_NODE_PORT$' printed --config "$file"
     MESHTWIN_NODE_PORT=2222 wants 'the command line beats both' 0 '^port = 3333 +# --port$' \
         printed --config "$file" -p 3333
+    wants 'by default a node finds out whether strangers can reach it' 0 \
+        '^reach = auto +# default$' printed
+    MESHTWIN_NODE_REACH=client wants 'it may be told' 0 \
+        '^reach = client +# MESHTWIN_NODE_REACH$' printed
+    wants 'and to relay for nobody' 0 '^no-relay = true +# --no-relay$' printed --no-relay
+    wants 'a reach that is none' 2 'auto.*public.*client' "$live_node" --reach maybe
     wants 'a default says so' 0 '^log-level = info +# default$' printed
     wants 'paths follow the port' 0 'control = "/x/meshtwin/3333/control.sock" +# default' \
         env XDG_STATE_HOME=/x "$live_node" --print-config -p 3333
