@@ -169,6 +169,8 @@ static void on_presence(void *owner, uint32_t tag, const struct lookup_result *r
     if (result->status == ERR_OK && record->kind == RECORD_PRESENCE &&
         presence_read(record->value, &presence)) {
         status = nat_connect(&node->nat, record->publisher, &presence, on_connected, errand, 0);
+    } else if (status != ERR_STOPPED) {
+        nat_on_absent(&node->nat, &errand->to);
     }
     if (status != ERR_OK) {
         end(errand, status, core_now(&node->core) - errand->start_us);

@@ -11,6 +11,7 @@ enum {
     SAMPLE_MAX = 8,
     REPUBLISH_SHARE = 2, /* A presence goes out again at half its life. */
     PUBLISH_AGAIN_US = 5000000,
+    REFUSED_US = 60000000, /* Who refused is not asked again for so long. */
     RTT_UNKNOWN_US = 1000000,
     TRUST_FULL = 1000000, /* Trusted fully, a relay counts as half as far away. */
 };
@@ -19,6 +20,8 @@ static void keep(struct nat *nat, struct nat_link *link);
 static void drop(struct nat *nat, struct nat_link *link);
 static void reserve(struct nat *nat);
 static uint32_t choose_relay(struct nat *nat);
+static bool has_refused(const struct nat *nat, uint64_t prefix);
+static void note_refusal(struct nat *nat, uint64_t prefix);
 static uint64_t cost_of(const struct nat *nat, uint32_t peer);
 static void request(struct nat *nat, struct nat_link *link);
 static void on_reserved(void *owner, const struct call_result *result);
@@ -143,7 +146,7 @@ static uint32_t choose_relay(struct nat *nat)
     uint64_t best_cost = UINT64_MAX;
     for (uint32_t i = 0; i < count; i++) {
         const struct node_id *id = &contact_at(nat->core->port, peers[i])->id;
-        bool is_taken = false;
+        bool is_taken = has_refused(nat, node_id_prefix(id));
         for (uint32_t j = 0; j < PRESENCE_RELAYS_MAX; j++) {
             const struct nat_link *link = &nat->work->links[j];
             is_taken |= link->state != NAT_LINK_FREE &&
@@ -156,6 +159,29 @@ static uint32_t choose_relay(struct nat *nat)
         }
     }
     return best;
+}
+
+static bool has_refused(const struct nat *nat, uint64_t prefix)
+{
+    for (uint32_t i = 0; i < NAT_REFUSERS_MAX; i++) {
+        const struct nat_refuser *refuser = &nat->work->refusers[i];
+        if (refuser->prefix == prefix && core_now(nat->core) - refuser->since_us < REFUSED_US) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The one noted longest ago makes room. */
+static void note_refusal(struct nat *nat, uint64_t prefix)
+{
+    struct nat_refuser *place = &nat->work->refusers[0];
+    for (uint32_t i = 0; i < NAT_REFUSERS_MAX && place->prefix != prefix; i++) {
+        struct nat_refuser *refuser = &nat->work->refusers[i];
+        bool is_better = refuser->prefix == prefix || refuser->since_us < place->since_us;
+        place = is_better ? refuser : place;
+    }
+    *place = (struct nat_refuser){.prefix = prefix, .since_us = core_now(nat->core)};
 }
 
 static uint64_t cost_of(const struct nat *nat, uint32_t peer)
@@ -190,6 +216,7 @@ static void on_reserved(void *owner, const struct call_result *result)
     }
     if (result->outcome != CALL_ANSWERED || result->answer->reserved.status != RELAY_OK) {
         if (link->state == NAT_LINK_ASKING) {
+            note_refusal(nat, contact_prefix(nat->core->port, link->peer));
             drop(nat, link);
         } /* A renewal is asked for again until the reservation ends. */
         return;
@@ -293,11 +320,16 @@ int nat_end_open(struct nat *nat, uint32_t relay, uint32_t session, uint32_t cir
     return ERR_OK;
 }
 
+struct nat_end *nat_end_at(const struct nat *nat, const struct port_addr *addr)
+{
+    struct reader reader = reader_of(slice_of(addr->ip + 8, 8));
+    uint32_t circuit = read_u32(&reader);
+    return end_find(nat, circuit, reader.next);
+}
+
 void nat_send_relayed(struct nat *nat, const struct port_addr *to, struct slice datagram)
 {
-    struct reader reader = reader_of(slice_of(to->ip + 8, 8));
-    uint32_t circuit = read_u32(&reader);
-    struct nat_end *end = end_find(nat, circuit, reader.next);
+    struct nat_end *end = nat_end_at(nat, to);
     if (end == NULL) {
         return; /* The circuit has ended: one more way to lose a datagram. */
     }
@@ -305,7 +337,8 @@ void nat_send_relayed(struct nat *nat, const struct port_addr *to, struct slice 
     const struct contact *relay = contact_at(nat->core->port, end->relay);
     end->session = nat_session_with(nat, end->session, &relay->id);
     end->used_us = core_now(nat->core);
-    struct message note = {.kind = MESSAGE_RELAY, .call = circuit, .relay = {.datagram = datagram}};
+    struct message note = {
+        .kind = MESSAGE_RELAY, .call = end->circuit, .relay = {.datagram = datagram}};
     if (transport_note(nat->transport, end->session, &note) == ERR_OK) {
         nat->counts.wrapped_bytes += datagram.len;
     }

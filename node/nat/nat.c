@@ -325,6 +325,16 @@ struct nat_trail *nat_trail_get(struct nat *nat, const struct node_id *id)
     return trail;
 }
 
+/* Whoever has no dealings with clients yet does not begin to remember for this. */
+void nat_on_absent(struct nat *nat, const struct node_id *id)
+{
+    struct nat_trail *trail = nat->work != NULL ? nat_trail_get(nat, id) : NULL;
+    if (trail != NULL) {
+        trail->way = NAT_WAY_NONE;
+        trail->step = NAT_STEP_NO_PRESENCE;
+    }
+}
+
 bool nat_trail_of(const struct nat *nat, const struct node_id *id, struct nat_trail *trail)
 {
     for (uint16_t place = 0; nat->work != NULL && place < nat->work->trails.made; place++) {

@@ -184,6 +184,9 @@ void nat_on_published(struct nat *nat, int status);
 int nat_connect(struct nat *nat, const uint8_t key[CRYPTO_PUBLIC_LEN],
                 const struct presence *presence, nat_connect_fn done, void *owner, uint32_t tag);
 
+/* No presence was found of a peer that has to be reached. */
+void nat_on_absent(struct nat *nat, const struct node_id *id);
+
 /* The session with a client lives, and may be used: else it takes nat_connect again. */
 bool nat_is_fresh(const struct nat *nat, const struct transport_session *session);
 
@@ -222,6 +225,28 @@ bool nat_proved(struct nat *nat, uint32_t session, const struct transport_way *w
 
 /* Clients with a reservation here and a session: contact handles, not retained. */
 uint32_t nat_clients(struct nat *nat, uint32_t *peers, uint32_t max);
+
+/* --- for those who look: view.c ----------------------------------------------------------------
+ */
+
+/* "server", "client", "finding out". */
+const char *nat_reach_text(const struct nat *nat);
+
+/* A relay that holds a reservation of ours. */
+struct nat_relay_view {
+    uint32_t peer; /* Contact handle, not retained. */
+    uint64_t ends_us;
+};
+/* The one of that number, counted from 0: false when there are not so many. */
+bool nat_relay_at(const struct nat *nat, uint32_t number, struct nat_relay_view *relay);
+
+/* By which way a peer is reached now. */
+struct nat_way_view {
+    enum nat_way way; /* NAT_WAY_NONE: there is no session with it. */
+    uint32_t relay;   /* NAT_WAY_RELAYED: contact handle, not retained; else PORT_INTERN_NONE. */
+};
+void nat_way_of(const struct nat *nat, const struct transport_session *session,
+                struct nat_way_view *view);
 
 /* What is known of the way to this peer; false when nothing is. */
 bool nat_trail_of(const struct nat *nat, const struct node_id *id, struct nat_trail *trail);

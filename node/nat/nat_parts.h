@@ -23,6 +23,7 @@ enum {
     NAT_STREAMS_MAX = 16,
     NAT_SOCKETS_MAX = 256,
     NAT_KEPT_MAX = 16,
+    NAT_REFUSERS_MAX = 8,
 };
 
 /* --- flow.c: destinations that the box in front of us remembers ------------------------------- */
@@ -80,6 +81,12 @@ struct nat_link {
     uint64_t renew_us; /* Of the reservation. */
     uint64_t ends_us;
     struct voucher voucher;
+};
+
+/* A server that would not have us: it is not asked again for a while. */
+struct nat_refuser {
+    uint64_t prefix; /* Of its id; 0 in free ones. */
+    uint64_t since_us;
 };
 
 /* The end of a circuit that is ours. */
@@ -204,6 +211,7 @@ struct nat_work {
     struct nat_flow *flows; /* flows_max of them. */
     struct nat_stream streams[NAT_STREAMS_MAX];
     struct nat_link links[PRESENCE_RELAYS_MAX];
+    struct nat_refuser refusers[NAT_REFUSERS_MAX];
     uint32_t circuit_last;
     uint64_t serial_last;
     /* Whom we have asked whether we can be reached, and what they said. */
@@ -248,6 +256,8 @@ void nat_links_drop(struct nat *nat);
 
 /* The address by which the transport knows the other end of a circuit. */
 void nat_end_addr(const struct nat *nat, uint32_t relay, uint32_t circuit, struct port_addr *addr);
+/* The end of that address; NULL when the circuit has ended. */
+struct nat_end *nat_end_at(const struct nat *nat, const struct port_addr *addr);
 /* ERR_FULL. */
 int nat_end_open(struct nat *nat, uint32_t relay, uint32_t session, uint32_t circuit);
 

@@ -1,6 +1,7 @@
 /* test_clients.c - nodes that serve nobody: in no table, and reached all the same. */
 #include <criterion/criterion.h>
 
+#include "node/inspect.h"
 #include "tests/support/client_world.h"
 
 static struct client_world *world;
@@ -42,6 +43,27 @@ Test(clients, are_in_nobodys_table_and_have_two_relays)
     close_world();
 }
 
+/* However near it is: two others have to be enough. */
+Test(clients, do_not_insist_on_a_server_that_relays_for_nobody)
+{
+    open_world(3, 1);
+    struct node_config aloof = world->server;
+    aloof.nat.is_relay = false;
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct node_config *config = i == 0   ? &aloof
+                                           : i == 3 ? &world->client
+                                                    : &world->server;
+        cr_assert_eq(host_start(world_host(world->world, i), config), ERR_OK);
+        client_world_run(world, CLIENT_SECOND);
+    }
+    client_world_run(world, 50 * CLIENT_SECOND);
+    const struct host *client = client_world_client(world, 0);
+    cr_expect_eq(nat_relay_count(&client->node->nat), 2);
+    cr_expect_leq(client->node->transport.traffic.sent[TRAFFIC_RESERVE], 3);
+    client_world_run(world, 20 * CLIENT_SECOND);
+    close_world();
+}
+
 Test(clients, are_found_by_their_id_from_anywhere)
 {
     open_world(12, 6);
@@ -71,6 +93,11 @@ Test(clients, leave_their_relay_as_soon_as_they_can)
     struct nat_trail trail;
     cr_assert(nat_trail_of(&a->node->nat, id_of(b), &trail));
     cr_assert_eq(trail.way, NAT_WAY_PUNCHED);
+    struct inspect_peer peer;
+    cr_assert(node_inspect_peer(a->node, id_of(b), &peer));
+    cr_expect_eq(peer.way, NAT_WAY_PUNCHED);
+    cr_assert(node_inspect_peer(b->node, id_of(a), &peer));
+    cr_expect_eq(peer.way, NAT_WAY_PUNCHED);
     struct transport_session session;
     cr_assert(transport_session_of(&a->node->transport, id_of(b), &session));
     cr_assert(port_addr_equal(&contact_at(&a->port, session.peer)->addr, &b->port.local));
@@ -93,6 +120,53 @@ Test(clients, stay_relayed_without_punching)
     struct transport_session session;
     cr_assert(transport_session_of(&a->node->transport, id_of(b), &session));
     cr_assert(transport_is_relayed(&contact_at(&a->port, session.peer)->addr));
+    close_world();
+}
+
+Test(clients, show_their_relays_and_the_way_to_each_other)
+{
+    open_world(12, 2);
+    world->client.nat.has_punching = false;
+    client_world_start(world);
+    struct host *a = client_world_client(world, 0);
+    struct host *b = client_world_client(world, 1);
+    cr_expect_str_eq(nat_reach_text(&a->node->nat), "client");
+    cr_expect_str_eq(nat_reach_text(&world_host(world->world, 0)->node->nat), "server");
+    struct nat_relay_view relays[3];
+    cr_assert(nat_relay_at(&b->node->nat, 0, &relays[0]));
+    cr_assert(nat_relay_at(&b->node->nat, 1, &relays[1]));
+    cr_assert_not(nat_relay_at(&b->node->nat, 2, &relays[2]));
+    cr_expect_neq(relays[0].peer, relays[1].peer);
+    cr_expect_gt(relays[0].ends_us, world_now_us(world->world));
+
+    struct inspect_peer peer;
+    cr_assert_not(node_inspect_peer(a->node, id_of(b), &peer));
+    cr_assert_eq(client_world_send(world, a, b), ERR_OK);
+    for (int side = 0; side < 2; side++) {
+        cr_assert(node_inspect_peer((side == 0 ? a : b)->node, id_of(side == 0 ? b : a), &peer));
+        cr_expect_eq(peer.way, NAT_WAY_RELAYED);
+        cr_expect(peer.is_client);
+        cr_assert_not_null(peer.relay);
+        const struct node_id *relay = &peer.relay->id;
+        cr_expect(node_id_equal(relay, &contact_at(&b->port, relays[0].peer)->id) ||
+                  node_id_equal(relay, &contact_at(&b->port, relays[1].peer)->id));
+    }
+    cr_assert(node_inspect_peer(a->node, &contact_at(&b->port, relays[0].peer)->id, &peer));
+    cr_expect(!peer.has_session || peer.way == NAT_WAY_DIRECT);
+    close_world();
+}
+
+Test(clients, say_that_nobody_has_heard_of_a_peer)
+{
+    open_world(6, 1);
+    client_world_start(world);
+    struct host *client = client_world_client(world, 0);
+    struct node_command command = {.kind = NODE_SEND, .id = {{7}}, .bytes = slice_of("hello", 5)};
+    cr_assert_eq(client_world_do(world, client, &command, 60 * CLIENT_SECOND), ERR_UNREACHABLE);
+    struct nat_trail trail;
+    cr_assert(nat_trail_of(&client->node->nat, &command.id, &trail));
+    cr_expect_eq(trail.way, NAT_WAY_NONE);
+    cr_expect_eq(trail.step, NAT_STEP_NO_PRESENCE);
     close_world();
 }
 

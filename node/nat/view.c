@@ -1,0 +1,41 @@
+/* view.c - what people are shown of it: nothing here changes anything. */
+#include "node/nat/nat_parts.h"
+
+const char *nat_reach_text(const struct nat *nat)
+{
+    if (!nat->is_checked) {
+        return "finding out";
+    }
+    return nat->is_server ? "server" : "client";
+}
+
+bool nat_relay_at(const struct nat *nat, uint32_t number, struct nat_relay_view *relay)
+{
+    for (uint32_t i = 0; nat->work != NULL && i < PRESENCE_RELAYS_MAX; i++) {
+        const struct nat_link *link = &nat->work->links[i];
+        if (link->state == NAT_LINK_LIVE && number-- == 0) {
+            *relay = (struct nat_relay_view){.peer = link->peer, .ends_us = link->ends_us};
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Only a client is punched through to: who serves has an address that anybody may use. */
+void nat_way_of(const struct nat *nat, const struct transport_session *session,
+                struct nat_way_view *view)
+{
+    const struct contact *contact = contact_at(nat->core->port, session->peer);
+    *view = (struct nat_way_view){.way = NAT_WAY_DIRECT, .relay = PORT_INTERN_NONE};
+    if (transport_is_relayed(&contact->addr)) {
+        const struct nat_end *end = nat_end_at(nat, &contact->addr);
+        view->way = NAT_WAY_RELAYED;
+        view->relay = end != NULL ? end->relay : PORT_INTERN_NONE;
+        return;
+    }
+    struct nat_trail trail;
+    if (session->is_client && nat_trail_of(nat, &contact->id, &trail) &&
+        trail.way == NAT_WAY_PUNCHED) {
+        view->way = NAT_WAY_PUNCHED;
+    }
+}
