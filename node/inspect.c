@@ -6,6 +6,7 @@
 static void add_session(const struct node *node, const struct transport_session *session,
                         struct inspect_peer *peer);
 static enum guard_threat threat_of(const struct node *node, uint32_t peer);
+static uint32_t trust_of(const struct node *node, uint32_t peer);
 static struct inspect_peer peer_of_row(const struct node *node, const struct dht_table_row *row);
 static struct inspect_peer peer_of_session(const struct node *node,
                                            const struct transport_session *session);
@@ -61,6 +62,7 @@ void node_inspect_known(const struct node *node, inspect_known_fn visit, void *a
     const struct dht_known *known = &node->dht.known;
     for (uint32_t i = 0; i < known->count; i++) {
         struct inspect_known row = {.contact = contact_at(node->core.port, known->peers[i].peer),
+                                    .trust_micro = trust_of(node, known->peers[i].peer),
                                     .seen_s = known->peers[i].seen_s};
         struct inspect_peer peer;
         row.is_connected = node_inspect_peer(node, &row.contact->id, &peer);
@@ -91,6 +93,13 @@ static void add_session(const struct node *node, const struct transport_session 
     peer->heard_s =
         peer->heard_s == INSPECT_NEVER_S || heard_s < peer->heard_s ? heard_s : peer->heard_s;
     peer->has_session = true;
+    peer->is_client = session->is_client;
+    struct nat_way_view view;
+    nat_way_of(&node->nat, session, &view);
+    peer->way = view.way;
+    if (view.relay != PORT_INTERN_NONE) {
+        peer->relay = contact_at(node->core.port, view.relay);
+    }
     peer->is_initiator = session->is_initiator;
     peer->rtt_us = session->rtt_us;
     peer->age_s = (now_us - session->started_us) / SECOND;
@@ -103,10 +112,19 @@ static enum guard_threat threat_of(const struct node *node, uint32_t peer)
     return guard_threat_of(&node->guard, &contact_at(node->core.port, peer)->id);
 }
 
+/* Nobody is trusted by a node that keeps no ledger. */
+static uint32_t trust_of(const struct node *node, uint32_t peer)
+{
+    return node->config->ledger.peers_max > 0
+               ? ledger_trust_micro(&node->ledger, &contact_at(node->core.port, peer)->id)
+               : 0;
+}
+
 static struct inspect_peer peer_of_row(const struct node *node, const struct dht_table_row *row)
 {
     struct inspect_peer peer = {.contact = contact_at(node->core.port, row->peer),
                                 .bucket = (int32_t)row->bucket,
+                                .trust_micro = trust_of(node, row->peer),
                                 .threat = threat_of(node, row->peer),
                                 .losses = row->losses,
                                 .heard_s = (int64_t)(row->silent_us / SECOND)};
@@ -122,6 +140,7 @@ static struct inspect_peer peer_of_session(const struct node *node,
 {
     struct inspect_peer peer = {.contact = contact_at(node->core.port, session->peer),
                                 .bucket = -1,
+                                .trust_micro = trust_of(node, session->peer),
                                 .threat = threat_of(node, session->peer),
                                 .heard_s = INSPECT_NEVER_S};
     add_session(node, session, &peer);

@@ -21,12 +21,15 @@ struct inspect_peer {
     uint32_t losses;               /* Answers missed in a row. */
     int64_t heard_s;               /* Since it was last heard of. */
     bool has_session;
-    bool is_initiator;    /* We opened it. */
-    uint32_t rtt_us;      /* Smoothed; 0 before the first sample. */
-    uint64_t age_s;       /* Of the session's keys. */
-    uint64_t sent;        /* Datagrams over the session, */
-    uint64_t received;    /* by the peer's count: those lost on the way are in it. */
-    uint32_t trust_micro; /* Millionths, 0..1,000,000: node/ledger/trust.h. */
+    bool is_client;              /* It serves nobody: strangers cannot reach it. */
+    enum nat_way way;            /* Of the session; NAT_WAY_NONE without one. */
+    const struct contact *relay; /* NULL unless the way is relayed. */
+    bool is_initiator;           /* We opened it. */
+    uint32_t rtt_us;             /* Smoothed; 0 before the first sample. */
+    uint64_t age_s;              /* Of the session's keys. */
+    uint64_t sent;               /* Datagrams over the session, */
+    uint64_t received;           /* by the peer's count: those lost on the way are in it. */
+    uint32_t trust_micro;        /* Millionths, 0..1,000,000: node/ledger/trust.h. */
     enum guard_threat threat;
 };
 

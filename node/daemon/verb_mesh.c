@@ -99,7 +99,11 @@ static void add_contact(cJSON *row, const struct contact *contact)
 {
     verb_add_id(row, "id", &contact->id);
     verb_add_hex(row, "public_key", contact->key, sizeof contact->key);
-    verb_add_addr(row, "addr", &contact->addr);
+    if (transport_is_relayed(&contact->addr)) {
+        verb_add_null(row, "addr"); /* What stands there is of our own making. */
+    } else {
+        verb_add_addr(row, "addr", &contact->addr);
+    }
 }
 
 static void add_trust(cJSON *row, uint32_t trust_micro)
@@ -117,6 +121,7 @@ static void add_peer(cJSON *row, const struct inspect_peer *peer)
     verb_add_count(row, "losses", peer->losses);
     verb_add_number(row, "heard_s", (double)peer->heard_s);
     verb_add_bool(row, "has_session", peer->has_session);
+    verb_add_bool(row, "is_client", peer->is_client);
     if (peer->has_session) {
         verb_add_bool(row, "is_initiator", peer->is_initiator);
         verb_add_count(row, "rtt_us", peer->rtt_us);
@@ -132,6 +137,7 @@ static void list_peer(void *arg, const struct inspect_peer *peer)
 {
     cJSON *row = cJSON_CreateObject();
     add_peer(row, peer);
+    verb_add_text(row, "way", nat_way_text(peer->way));
     verb_add_row(arg, row);
 }
 
@@ -160,6 +166,7 @@ void verb_peers_print(const cJSON *data, struct text *out)
         {"heard", "heard_s", VERB_AS_AGO_S},
         {"rtt", "rtt_us", VERB_AS_US},
         {"session", "has_session", VERB_AS_YES},
+        {"way", "way", VERB_AS_TEXT},
         {"table", "in_table", VERB_AS_YES},
         {"trust", "trust", VERB_AS_RATIO},
         {"threat", "threat", VERB_AS_TEXT},
@@ -380,6 +387,7 @@ void verb_why_start(struct verb_call *call)
         cJSON_DeleteItemFromObject(data, "id");
         verb_add_id(data, "id", &dossier.id);
     }
+    verb_add_way(data, node, &dossier.id, is_peer ? &peer : NULL);
     if (dossier.is_banned) {
         verb_add_count(data, "banned_for_s", dossier.ban.until_s);
         verb_add_count(data, "points", dossier.ban.offences);
@@ -403,17 +411,22 @@ void verb_why_print(const cJSON *data, struct text *out)
         verb_say(data, out, "  is not listened to for another ", "banned_for_s", VERB_AS_S, "");
         verb_say(data, out, ": offences of ", "points", VERB_AS_COUNT, " points (0: by hand)\n");
     }
+    verb_print_way(data, out);
     if (!is_true(data, "is_peer")) {
         text_add(out, is_true(data, "is_known")
                           ? "  was verified once, and is not connected now: not needed, or silent"
                           : "  was never verified by this node: `find` asks the mesh for it");
         return;
     }
-    verb_say(data, out, "  is at ", "addr", VERB_AS_TEXT, "");
-    verb_say(data, out, ", last heard of ", "heard_s", VERB_AS_AGO_S, "\n");
+    if (cJSON_IsString(cJSON_GetObjectItemCaseSensitive(data, "addr"))) {
+        verb_say(data, out, "  is at ", "addr", VERB_AS_TEXT, "\n");
+    }
+    verb_say(data, out, "  was last heard of ", "heard_s", VERB_AS_AGO_S, "\n");
     if (is_true(data, "in_table")) {
         verb_say(data, out, "  is in the routing table: its id shares ", "shared_bits",
                  VERB_AS_COUNT, " bits with ours\n");
+    } else if (is_true(data, "is_client")) {
+        text_add(out, "  is in nobody's routing table: strangers cannot reach it\n");
     } else {
         text_add(out, "  is not in the routing table: its bucket or its address group is full, or\n"
                       "  its address was not verified yet\n");

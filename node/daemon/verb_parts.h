@@ -5,6 +5,7 @@
  *      verb_data.c   put, get, publish, delete, send, broadcast
  *      verb_ledger.c ledger, owe, accept, reject, redeem, default
  *      verb_state.c  id, status, health, stats, log, watch, quit
+ *      verb_way.c    of status and why: who reaches this node, and how it reaches a peer
  *      verb_text.c   data to text: tables, quantities
  *
  *      verb_run -> row.start(call) -> verb_submit -> ... -> verb_end(data) -> row.print -> done
@@ -74,6 +75,7 @@ void verb_add_text(cJSON *object, const char *name, const char *text);
 void verb_add_number(cJSON *object, const char *name, double value);
 /* Above 2^53 as a string: numbers of JSON are doubles to most readers. */
 void verb_add_count(cJSON *object, const char *name, uint64_t value);
+void verb_add_null(cJSON *object, const char *name);
 void verb_add_bool(cJSON *object, const char *name, bool value);
 void verb_add_id(cJSON *object, const char *name, const struct node_id *id);
 void verb_add_addr(cJSON *object, const char *name, const struct port_addr *addr);
@@ -85,6 +87,15 @@ void verb_add_about(cJSON *object, const char *name, const struct port_event *ev
 cJSON *verb_add_array(cJSON *object, const char *name);
 cJSON *verb_add_object(cJSON *object, const char *name);
 void verb_add_row(cJSON *array, cJSON *row);
+
+/* "nat": whether strangers reach this node, through whom others do, and what it does for others. */
+void verb_add_nat(cJSON *object, const struct node *node);
+void verb_print_nat(const cJSON *object,
+                    struct text *out); /* Lines, each with its newline first. */
+/* "way", "relay", and what stands in the way of a better one. peer: NULL without one. */
+void verb_add_way(cJSON *object, const struct node *node, const struct node_id *id,
+                  const struct inspect_peer *peer);
+void verb_print_way(const cJSON *object, struct text *out); /* Lines, each with its newline. */
 
 /* {"status": "ok"}, "timeout", ...: the names of ERR_* in lower case. */
 void verb_add_status(cJSON *object, int status);

@@ -27,7 +27,7 @@
     X(unban, "<id>", 1, 1, 0, ASK_WRITE, "unban 3fa2",                                             \
       "Listens to a banned node again.")                                                           \
     X(why, "<id>", 1, 1, 0, READ, "why 3fa2",                                                      \
-      "Explains what this node thinks of another, and why.")                                       \
+      "Explains what this node thinks of another, and how it is reached.")                         \
     X(trust, "<id>", 1, 1, 0, READ, "trust 3fa2",                                                  \
       "Shows how far a node is trusted, from 0 to 1.")                                             \
     X(connect, "<address:port>", 1, 1, 0, ASK_WRITE, "connect 127.0.0.1:8469",                     \
@@ -66,7 +66,7 @@
     X(id, "", 0, 0, 0, READ, "id",                                                                 \
       "Shows this node's id, public key and address.")                                             \
     X(status, "", 0, 0, 0, READ, "status",                                                         \
-      "Says in one sentence how this node does.")                                                  \
+      "Says how this node does, and how others reach it.")                                         \
     X(health, "", 0, 0, 0, READ, "health",                                                         \
       "Judges each part; fails while the node is not ready.")                                      \
     X(stats, "", 0, 0, 0, READ, "stats",                                                           \

@@ -58,6 +58,9 @@ void verb_status_start(struct verb_call *call)
     verb_add_count(data, "contacts", view.contacts);
     verb_add_count(data, "sessions", view.sessions);
     verb_add_count(data, "records", view.records);
+    if (node != NULL) {
+        verb_add_nat(data, node);
+    }
     verb_end(call, data);
 }
 
@@ -78,6 +81,7 @@ void verb_status_print(const cJSON *data, struct text *out)
     verb_say(data, out, "", "contacts", VERB_AS_COUNT, " peers, ");
     verb_say(data, out, "", "records", VERB_AS_COUNT, " records held");
     print_reasons(data, out, "; ");
+    verb_print_nat(data, out);
 }
 
 /* The exit code answers a supervisor's question: may requests be sent here? */

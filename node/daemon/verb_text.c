@@ -48,6 +48,11 @@ void verb_add_count(cJSON *object, const char *name, uint64_t value)
     verb_add_text(object, name, text);
 }
 
+void verb_add_null(cJSON *object, const char *name)
+{
+    add(object, name, cJSON_CreateNull());
+}
+
 void verb_add_bool(cJSON *object, const char *name, bool value)
 {
     add(object, name, cJSON_CreateBool(value));

@@ -150,7 +150,7 @@ lists()
     wants 'peers' 0 "^${to:0:12} +$(live_addr 2):$live_port " ctl one peers
     tap_same 'peers as JSON have a schema' meshtwin.peers.v1 "$(ctl_field one .schema peers)"
     wants 'trust' 0 'is trusted [01]\.[0-9]{3}' ctl one trust "$to"
-    wants 'status is one sentence' 0 '^healthy, up .*, 2 peers, ' ctl one status
+    wants 'status begins with a sentence' 0 '^healthy, up .*, 2 peers, ' ctl one status
     wants 'routes' 0 '^bits shared' ctl one routes
     wants 'bans' 0 'nobody is banned' ctl one bans
     wants 'ban' 0 'is not listened to any more' ctl one ban "$to"
@@ -167,6 +167,63 @@ lists()
     wants 'id' 0 '^public key  [0-9a-f]{64}$' ctl one id
     wants 'health' 0 '^  mesh      healthy$' ctl one health
     wants 'stats' 0 '^  dht\.find_node +[0-9]+ sent' ctl one stats
+}
+
+reach_is()
+{
+    [ "$(ctl_field "$1" .nat.reach status)" = "$2" ]
+}
+
+has_relays()
+{
+    [ "$(ctl_field "$1" '.nat.relays | length' status)" = "$2" ]
+}
+
+way_is()
+{
+    [ "$(ctl_field "$1" .way why "$2")" = "$3" ]
+}
+
+# Two that serve nobody, in a mesh of three that do: one of these relays for nobody either.
+clients()
+{
+    local inner
+    for name in one two three; do
+        tap_check "$name has found out that strangers reach it" wait_for reach_is "$name" server
+    done
+    tap_same 'and says from where it is seen' "$(live_addr 2):$live_port" \
+        "$(ctl_field two .nat.observed status)"
+    wants 'so does status' 0 "^  reach     server, seen at $(live_addr 2):$live_port" ctl two status
+    start_node aloof 31 -b "$(live_addr 1):$live_port" --no-relay
+    tap_check 'a node that relays for nobody serves' wait_for reach_is aloof server
+    tap_same 'but is no relay' false "$(ctl_field aloof .nat.is_relay status)"
+    start_node inner 32 -b "$(live_addr 1):$live_port" --reach client
+    start_node other 33 -b "$(live_addr 1):$live_port" --reach client
+    tap_check 'a client finds two relays' wait_for has_relays inner 2
+    tap_check 'another one, too' wait_for has_relays other 2
+    wants 'and names them' 0 '^  relay     [0-9a-f]{12} at .* for another 59 min' ctl inner status
+    tap_same 'the one that does not relay is none of them' 0 "$(
+        ctl_field inner '.nat.relays[].addr' status | grep -c "$(live_addr 31)"
+    )"
+    tap_same 'relays count what they gave' 4 "$(
+        for name in one two three; do ctl_field "$name" .nat.reservations status; done |
+            awk '{ sum += $1 } END { print sum }'
+    )"
+    inner=$(ctl_field inner .id id)
+    tap_same 'a client is in no table' 0 "$(ctl_field one \
+        "[.peers[] | select(.id == \"$inner\" and .in_table)] | length" peers)"
+    wants 'a message from client to client arrives' 0 '^delivered to ' ctl other send "$inner" hello
+    tap_check 'and both leave the relay' wait_for way_is other "$inner" punched
+    wants 'why tells how' 0 'is reached directly, by a punch that took' ctl other why "$inner"
+    wants 'and why it is in no table' 0 'strangers cannot reach it' ctl other why "$inner"
+    wants 'peers have a way' 0 "^${inner:0:12} .* punched " ctl other peers
+    wants 'the punch is counted' 0 '^  punches   1 of 1 got through' ctl other status
+    ctl other send 00000000000000000000000000000000000000ff x >"$output" 2>&1
+    wants 'a peer that nobody has heard of' 0 'is not reached: no presence record; ' \
+        ctl other why 00000000000000000000000000000000000000ff
+    stop_node other
+    stop_node inner
+    stop_node aloof
 }
 
 # Every verb that help lists has a help of its own whose example begins with it.
@@ -490,5 +547,6 @@ shell
 logs
 notifications
 masking
+clients
 signals
 tap_end

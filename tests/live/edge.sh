@@ -178,6 +178,12 @@ verbs()
     is_error 'is explained'
     tap_same 'a level that is none' 400 "$(post 1 /api/v1/log '{"level": "loud"}')"
     http 1 /mesh/peers >/dev/null
+    tap_same 'with the way to it' direct "$(jq -r '.peers[0].way' "$body")"
+    answers 'why tells it, too' 200 1 "/api/v1/why?id=$(ctl_field 3 .id id)"
+    tap_same 'the same way' direct "$(jq -r .way "$body")"
+    http 1 /mesh/status >/dev/null
+    tap_same 'status tells whether strangers reach the node' server "$(jq -r .nat.reach "$body")"
+    http 1 /mesh/peers >/dev/null
     tap_same 'the peer is listed' "$(ctl_field 3 .id id)" "$(jq -r '.peers[0].id' "$body")"
     metrics_after_traffic
 }

@@ -203,8 +203,15 @@ Test(verb, values_and_messages_between_two_services)
     free(line);
     line = text_format("why %s", id);
     expect(first, line, VERB_OK, "is in the routing table");
+    expect(first, line, VERB_OK, "is reached directly");
     free(line);
     expect(first, "health", VERB_OK, "healthy, ready");
+    expect(first, "status", VERB_OK, "\n  reach     server");
+    answer(first, "peers", &outcome);
+    const cJSON *row = cJSON_GetObjectItemCaseSensitive(outcome.data, "peers")->child;
+    cr_expect_str_eq(verb_text_of(row, "way"), "direct");
+    cr_expect_gt(verb_number_of(row, "trust"), 0, "what it sent was valid");
+    forget(&outcome);
     service_close(second);
     service_close(first);
     close_loop();
