@@ -42,8 +42,22 @@ void nat_sent(struct nat *nat, const struct port_addr *addr)
     bool is_new;
     struct nat_flow *flow = flow_of(nat, addr, &is_new);
     if (flow != NULL) {
-        *flow = (struct nat_flow){.tag = tag_of(addr), .used_us = core_now(nat->core)};
+        uint64_t now_us = core_now(nat->core);
+        *flow = (struct nat_flow){
+            .tag = tag_of(addr), .since_us = is_new ? now_us : flow->since_us, .used_us = now_us};
     }
+}
+
+bool nat_was_met(struct nat *nat, const struct port_addr *addr, uint64_t before_us)
+{
+    uint64_t tag = tag_of(addr);
+    const struct nat_flow *flows = nat->work != NULL ? nat->work->flows : NULL;
+    for (uint32_t i = 0; flows != NULL && i < nat->config->flows_max; i++) {
+        if (flows[i].tag == tag) {
+            return flows[i].since_us < before_us;
+        }
+    }
+    return false;
 }
 
 uint32_t nat_flow_count(const struct nat *nat)

@@ -29,7 +29,8 @@ enum {
 /* --- flow.c: destinations that the box in front of us remembers ------------------------------- */
 
 struct nat_flow {
-    uint64_t tag; /* Of the address; 0 in free ones. */
+    uint64_t tag;      /* Of the address; 0 in free ones. */
+    uint64_t since_us; /* Without a break longer than it lives. */
     uint64_t used_us;
 };
 
@@ -59,7 +60,8 @@ struct nat_dial {
     struct timer timer;       /* REACH_FROM_PORT: until when an answer may come. */
     uint16_t path;            /* The same: the other port of ours. */
     uint16_t index;
-    bool is_order; /* A DIAL, not a REACH. */
+    struct port_addr by; /* Who tries. */
+    bool is_order;       /* A DIAL, not a REACH. */
     bool is_used;
 };
 
@@ -218,6 +220,9 @@ struct nat_work {
     uint64_t asked[NAT_ASKED_MAX];
     uint8_t asked_count;
     uint8_t refusals;
+    uint8_t rounds;  /* Of questions that brought no verdict, in a row. */
+    bool is_reached; /* By a stranger, in this round. */
+    uint64_t asked_us;
     uint8_t port_asks; /* From another port, after the strangers had failed. */
     struct classify classify;
     struct nat_birthday *birthday;
@@ -244,6 +249,9 @@ void nat_become(struct nat *nat, bool is_server);
 /* Where a peer says that it sees the socket of this path, by a datagram that left at asked_us. */
 void nat_observe(struct nat *nat, const struct port_addr *peer, uint16_t path,
                  const struct port_addr *observed, uint64_t asked_us);
+
+/* Whether anything was sent to the address before then, as far as is remembered. */
+bool nat_was_met(struct nat *nat, const struct port_addr *addr, uint64_t before_us);
 
 /* Whether a probe may go to an address that nothing was sent to. */
 bool nat_may_probe(struct nat *nat, const struct port_addr *addr);

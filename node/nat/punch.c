@@ -21,6 +21,7 @@ enum {
     ROUND_MIN_US = 50000, /* RFC 8445's Ta, between two probes of everything. */
     READY_US = 10000000,  /* A client waits so long for PUNCH_GO. */
     MEASURE_US = 1000000, /* For a relay's answer. */
+    PUNCH_MS = 4000,      /* The other side may measure too. */
     PREDICTED_MAX = 4,    /* The next port, and room for what others behind the box open. */
     DOUBLINGS_MAX = 5,
 };
@@ -105,7 +106,8 @@ static void on_measured(struct nat_punch *punch)
     if (punch->is_caller) {
         struct transport_session session;
         struct message request = {.kind = MESSAGE_PUNCH, .punch = {.round = punch->kind}};
-        struct call_options options = {.done = on_punching, .owner = punch};
+        struct call_options options = {
+            .done = on_punching, .owner = punch, .patience_ms = PUNCH_MS};
         gather(nat, &request.punch);
         punch->state = NAT_PUNCH_ASKING;
         timer_stop(&nat->core->timers, &punch->timer);

@@ -9,6 +9,11 @@ enum {
     ASK_AGAIN_US = 5000000, /* When there was nobody to ask. */
     SAMPLE_MAX = 16,
     REFUSALS_MAX = 2, /* So many strangers could not reach us: nobody can. */
+    /* Each waits a little longer than what it has others wait for. */
+    PING_MS = 1000,
+    DIAL_MS = 2000,
+    REACH_MS = 4500,
+    ROUNDS_MAX = 7, /* Doublings of ASK_AGAIN_US. */
     PORT_ASKS_MAX = CLASSIFY_MISSES_MIN,
 };
 
@@ -16,7 +21,11 @@ static void ask(struct nat *nat);
 static void on_check(struct timer *timer);
 static uint32_t choose_asked(struct nat *nat);
 static void on_reached(void *owner, const struct call_result *result);
+static enum reached_status judge(struct nat *nat, enum reach_from from,
+                                 const struct message_reached *reached);
+static bool is_steady(const struct nat *nat);
 static bool note_verdict(struct nat *nat, enum reach_from from, uint8_t status);
+static void begin_to_serve(struct nat *nat);
 static void settle(struct nat *nat);
 static struct nat_dial *dial_open(struct nat *nat, const struct message_from *from);
 static void dial_close(struct nat_dial *dial, enum reached_status status);
@@ -39,6 +48,7 @@ void nat_reach_start(struct nat *nat)
     work->asked_count = 0;
     work->refusals = is_doubted ? work->refusals : 0;
     work->port_asks = 0;
+    work->is_reached = false;
     ask(nat);
 }
 
@@ -55,8 +65,10 @@ static void ask(struct nat *nat)
     work->port_asks = (uint8_t)(work->port_asks + is_judged);
     uint8_t from = is_judged ? REACH_FROM_PORT : REACH_FROM_STRANGER;
     struct message request = {.kind = MESSAGE_REACH, .reach = {.from = from}};
-    struct call_options options = {.done = on_reached, .owner = nat, .tag = from};
+    struct call_options options = {
+        .done = on_reached, .owner = nat, .tag = from, .patience_ms = REACH_MS};
     int call = transport_call(nat->transport, peer, &request, &options);
+    work->asked_us = core_now(nat->core);
     work->is_asking = call >= 0;
     if (call < 0) {
         timer_start(&nat->core->timers, &work->check, ASK_AGAIN_US, on_check);
@@ -101,7 +113,8 @@ static void on_reached(void *owner, const struct call_result *result)
         const struct message_reached *reached = &result->answer->reached;
         nat_observe(nat, &contact_at(nat->core->port, result->peer)->addr, PORT_MAIN_PATH,
                     &reached->observed, core_now(nat->core) - result->rtt_us);
-        if (note_verdict(nat, (enum reach_from)result->tag, reached->status)) {
+        enum reach_from from = (enum reach_from)result->tag;
+        if (note_verdict(nat, from, judge(nat, from, reached))) {
             return;
         }
     }
@@ -110,6 +123,38 @@ static void on_reached(void *owner, const struct call_result *result)
     } else {
         ask(nat);
     }
+}
+
+/* What the answer is worth. Whom we have written to before is no stranger: our box may be open to
+ * it for that. Another port of the asked is none either, unless no box is in sight. */
+static enum reached_status judge(struct nat *nat, enum reach_from from,
+                                 const struct message_reached *reached)
+{
+    static const uint8_t unspecified[16] = {[10] = 0xff, [11] = 0xff};
+    static const uint8_t none[16];
+    const struct port_addr *local = &nat->core->port->local;
+    if (from == REACH_FROM_PORT || reached->status != REACHED_YES) {
+        return (enum reached_status)reached->status;
+    }
+    if (memcmp(none, reached->by.ip, sizeof none) != 0) {
+        return nat_was_met(nat, &reached->by, nat->work->asked_us) ? REACHED_UNKNOWN : REACHED_YES;
+    }
+    classify_probed(&nat->work->classify, CLASSIFY_OTHER_PORT, true);
+    bool is_any = memcmp(local->ip, unspecified, sizeof unspecified) == 0 ||
+                  memcmp(local->ip, none, sizeof none) == 0;
+    bool is_bare = port_addr_equal(&reached->observed, local) ||
+                   (is_any && memcmp(reached->observed.port, local->port, 2) == 0);
+    return is_bare ? REACHED_YES : REACHED_UNKNOWN;
+}
+
+/* Whether a stranger finds us where the others do: not behind a box that maps by destination. Until
+ * two have seen us nobody knows. */
+static bool is_steady(const struct nat *nat)
+{
+    struct nat_class class;
+    nat_class_of(nat, &class);
+    return !class.is_dependent && (class.mapping != NAT_MAPPING_UNKNOWN ||
+                                   port_addr_equal(&nat->observed, &nat->core->port->local));
 }
 
 /* True when nothing is left to be asked. */
@@ -124,9 +169,11 @@ static bool note_verdict(struct nat *nat, enum reach_from from, uint8_t status)
     classify_probed(&work->classify, is_stranger ? CLASSIFY_OTHER_ADDRESS : CLASSIFY_OTHER_PORT,
                     is_reached);
     if (is_stranger && is_reached) {
-        work->refusals = 0;
-        nat_become(nat, true);
-        timer_start(&nat->core->timers, &work->check, nat->config->recheck_us, on_check);
+        work->is_reached = true;
+        if (!is_steady(nat)) {
+            return false;
+        }
+        begin_to_serve(nat);
         return true;
     }
     if (is_stranger && ++work->refusals == REFUSALS_MAX) {
@@ -139,6 +186,14 @@ static bool note_verdict(struct nat *nat, enum reach_from from, uint8_t status)
     return false;
 }
 
+static void begin_to_serve(struct nat *nat)
+{
+    nat->work->refusals = 0;
+    nat->work->rounds = 0;
+    nat_become(nat, true);
+    timer_start(&nat->core->timers, &nat->work->check, nat->config->recheck_us, on_check);
+}
+
 /* Nobody is left to ask, or enough have failed. Without a single verdict things stay as they are,
  * and who serves already does not stop for a single one: that may have been a lost datagram. */
 static void settle(struct nat *nat)
@@ -148,13 +203,22 @@ static void settle(struct nat *nat)
         timer_start(&nat->core->timers, &work->check, ASK_AGAIN_US, on_check);
         return;
     }
-    if (work->refusals > 0) {
+    struct nat_class class;
+    nat_class_of(nat, &class);
+    if (work->is_reached && work->refusals == 0 && !class.is_dependent) {
+        begin_to_serve(nat); /* Only one has seen us: it will have to do. */
+        return;
+    }
+    if (work->refusals > 0 || work->is_reached) {
         nat_become(nat, false);
     } else if (!nat->is_server) {
         nat_watch(nat); /* A client until it is known better: it needs relays meanwhile. */
     }
-    bool is_known = work->refusals > 0 || nat->is_checked;
-    timer_start(&nat->core->timers, &work->check, is_known ? nat->config->recheck_us : ASK_AGAIN_US,
+    bool is_known = work->refusals > 0 || work->is_reached;
+    uint64_t again_us = (uint64_t)ASK_AGAIN_US << work->rounds;
+    work->rounds = (uint8_t)(work->rounds + (work->rounds < ROUNDS_MAX));
+    timer_start(&nat->core->timers, &work->check,
+                is_known || again_us > nat->config->recheck_us ? nat->config->recheck_us : again_us,
                 on_check);
 }
 
@@ -183,7 +247,8 @@ void nat_on_reach(struct nat *nat, const struct message_from *from,
     }
     struct message order = {.kind = MESSAGE_DIAL, .dial = {.addr = *addr}};
     memcpy(order.dial.key, contact_at(nat->core->port, from->peer)->key, sizeof order.dial.key);
-    struct call_options options = {.done = on_dialled, .owner = dial};
+    dial->by = contact_at(nat->core->port, stranger)->addr;
+    struct call_options options = {.done = on_dialled, .owner = dial, .patience_ms = DIAL_MS};
     if (transport_call(nat->transport, stranger, &order, &options) < 0) {
         dial_close(dial, REACHED_UNKNOWN);
     }
@@ -211,7 +276,8 @@ static void dial_close(struct nat_dial *dial, enum reached_status status)
     } else {
         struct message answer = {.kind = MESSAGE_REACHED,
                                  .reached = {.status = (uint8_t)status,
-                                             .observed = contact_at(port, dial->from.peer)->addr}};
+                                             .observed = contact_at(port, dial->from.peer)->addr,
+                                             .by = dial->by}};
         (void)transport_reply(nat->transport, &dial->from, &answer);
     }
     if (dial->path != PORT_MAIN_PATH) {
@@ -265,6 +331,7 @@ static bool dial_from_port(struct nat_dial *dial)
         return false;
     }
     dial->path = (uint16_t)path;
+    dial->by = (struct port_addr){.port = {0}}; /* Ourselves, wherever we are seen. */
     struct transport_way way = {.addr = contact_at(port, dial->from.peer)->addr,
                                 .path = dial->path};
     if (transport_probe(nat->transport, dial->from.session, &way) != ERR_OK) {
@@ -312,7 +379,7 @@ void nat_on_dial(struct nat *nat, const struct message_from *from,
     struct port *port = nat->core->port;
     uint32_t peer = contact_intern(port, request->key, &request->addr);
     struct transport_session session;
-    struct call_options options = {.done = on_dial_answer, .owner = dial, .is_once = true};
+    struct call_options options = {.done = on_dial_answer, .owner = dial, .patience_ms = PING_MS};
     /* Whom we have a session with has written to us: we are no stranger to its box. */
     bool is_stranger =
         !transport_session_of(nat->transport, &contact_at(port, peer)->id, &session) &&

@@ -114,7 +114,7 @@ int call_start(struct transport *transport, uint32_t peer, const struct port_add
     call->kind = request->kind;
     call->is_read = message_class_of(request->kind) == MESSAGE_READ;
     call->answer_max = (uint16_t)message_answer_max(request);
-    call->is_once = options->is_once;
+    call->patience_ms = options->patience_ms;
     if (peer != PORT_INTERN_NONE) {
         port->ops->intern_retain(port, peer);
         call->peer = peer;
@@ -530,6 +530,9 @@ static void schedule(struct transport *transport, struct call *call)
         call->slow_us = now_us + rtt_slow_us(&transport->rtt);
     }
     call->late_us = now_us + rto_us * call->tries; /* 1, then 2: LOST after 3 RTO. */
+    if (call->patience_ms > 0) {
+        call->late_us = now_us + call->patience_ms * UINT64_C(1000);
+    }
     if (call->is_parked) {
         call->slow_us = call->late_us = now_us + PARKED_US;
     }
@@ -574,7 +577,7 @@ static void expire(struct transport *transport, struct call *call)
     } else if (call->done == NULL) {
         detach(transport, call);
         give_back(transport, call);
-    } else if (call->tries < CALL_TRIES_MAX && !call->is_parked && !call->is_once) {
+    } else if (call->tries < CALL_TRIES_MAX && !call->is_parked && call->patience_ms == 0) {
         call->tries++;
         send_again(transport, call);
         schedule(transport, call);

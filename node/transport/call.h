@@ -41,11 +41,11 @@ struct call {
     uint16_t previous;
     uint16_t blocks; /* First block of a long request. */
     uint16_t len;
-    uint16_t answer_max; /* Bytes an answer can have. */
-    uint8_t kind;        /* enum message_kind */
+    uint16_t answer_max;  /* Bytes an answer can have. */
+    uint16_t patience_ms; /* As given. */
+    uint8_t kind;         /* enum message_kind */
     uint8_t tries;
     bool is_read;
-    bool is_once;          /* Not to be sent again. */
     bool is_slow;          /* Reported. */
     bool is_ambiguous;     /* Sent more than once: its round trip says nothing. */
     bool is_sent;          /* Over its session; else it waits for it, or rides in the handshake. */

@@ -63,7 +63,8 @@ struct call_options {
     call_fn done;
     void *owner;
     uint32_t tag;
-    bool is_once; /* One transmission and no second: where an answer would prove something. */
+    /* 0, or for requests that take the peer time: it is asked once, and waited for so long. */
+    uint16_t patience_ms;
 };
 
 /* A way to an address: the local path, and how far the datagram may go. */

@@ -556,6 +556,7 @@ static void encode_reached(const struct port *port, struct writer *writer,
     (void)port;
     write_u8(writer, reached->status);
     write_addr(writer, &reached->observed);
+    write_addr(writer, &reached->by);
 }
 
 static void decode_reached(struct port *port, struct reader *reader,
@@ -565,6 +566,7 @@ static void decode_reached(struct port *port, struct reader *reader,
     reached->status = read_u8(reader);
     reader->bad |= reached->status > REACHED_UNKNOWN;
     read_addr(reader, &reached->observed);
+    read_addr(reader, &reached->by);
 }
 
 static void encode_dial(const struct port *port, struct writer *writer,
@@ -876,7 +878,7 @@ size_t message_answer_max(const struct message *request)
     case MESSAGE_PUNCH:
         return MESSAGE_MAX;
     case MESSAGE_REACH:
-        return MESSAGE_HEADER_LEN + 1 + 1 + sizeof(struct port_addr);
+        return MESSAGE_HEADER_LEN + 1 + 2 * (1 + sizeof(struct port_addr));
     default:
         return MESSAGE_HEADER_LEN + 16;
     }

@@ -250,6 +250,7 @@ enum reached_status {
 struct message_reached {
     uint8_t status; /* enum reached_status */
     struct port_addr observed;
+    struct port_addr by; /* Who tried: the stranger's address, or that of the asked itself. */
 };
 
 /* From the asked to the stranger: shake hands with this node there, once. */

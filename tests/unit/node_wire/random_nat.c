@@ -37,7 +37,7 @@ bool random_nat(struct message *message, struct rng *rng, uint8_t *bytes)
         return true;
     case MESSAGE_REACHED:
         message->reached = (struct message_reached){(uint8_t)rng_below(rng, REACHED_UNKNOWN + 1),
-                                                    random_addr(rng)};
+                                                    random_addr(rng), random_addr(rng)};
         return true;
     case MESSAGE_DIAL:
         random_bytes(rng, message->dial.key, sizeof message->dial.key);
@@ -116,7 +116,8 @@ bool nat_messages_equal(const struct message *a, const struct message *b)
         return a->reach.from == b->reach.from;
     case MESSAGE_REACHED:
         return a->reached.status == b->reached.status &&
-               port_addr_equal(&a->reached.observed, &b->reached.observed);
+               port_addr_equal(&a->reached.observed, &b->reached.observed) &&
+               port_addr_equal(&a->reached.by, &b->reached.by);
     case MESSAGE_DIAL:
         return memcmp(a->dial.key, b->dial.key, sizeof a->dial.key) == 0 &&
                port_addr_equal(&a->dial.addr, &b->dial.addr);

@@ -1,0 +1,136 @@
+#!/bin/bash
+# nat_nodes.sh - nodes behind the kernel's NAT: each finds out what it is, everybody reaches everybody
+# by id, and those pairs get off the relay that can.
+#
+# Six kinds of box on the left, six on the right, a node behind each, four public ones. Where the
+# published table says that plain punching works the way must be direct; where both boxes map by
+# destination it must be relayed; in between a birthday decides, and either is right.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/support/tap.sh
+. tests/support/tap.sh
+# shellcheck source=tests/live/natlab.sh
+. tests/live/natlab.sh
+
+node=${LIVE_MESHNODE:-$PWD/build/release/meshnode}
+kinds=(full_cone restricted port_restricted address_dependent symmetric symmetric_open)
+# y: by plain punching; n: never; b: by birthday, perhaps.
+table=(yyyyyy yyyyyy yyybby yybnny yybnny yyyyyy)
+publics=4
+patience=300 # polls of a tenth of a second
+
+if ! reason=$(lab_possible); then
+    tap_skip 'nodes behind NAT' "$reason"
+    exit 0
+fi
+
+# run NAME PLACE [options] starts a node in a namespace.
+run()
+{
+    local name=$1 place=$2
+    shift 2
+    mkdir -p "$lab_folder/$name"
+    lab_start "node-$name" "$place" "$node" --no-shell --http off \
+        --identity "$lab_folder/$name/identity.key" --db "$lab_folder/$name/ledger.db" \
+        --control "$lab_folder/$name/control" --http-token "$lab_folder/$name/token" "$@"
+}
+
+ctl()
+{
+    local name=$1
+    shift
+    "$node" ctl --control "$lab_folder/$name/control" "$@"
+}
+
+field()
+{
+    local name=$1 filter=$2
+    shift 2
+    ctl "$name" --json "$@" 2>/dev/null | jq -r "$filter"
+}
+
+# wait_until COMMAND... polls; fails when it never succeeds.
+wait_until()
+{
+    local polls
+    for ((polls = 0; polls < patience; polls++)); do
+        if "$@" >/dev/null 2>&1; then
+            return 0
+        fi
+        sleep 0.1
+    done
+    return 1
+}
+
+is_up()
+{
+    ctl "$1" status
+}
+
+# has_settled NAME: a server, or a client with relays.
+has_settled()
+{
+    [ "$(field "$1" '.nat | if .reach == "server" then 2 else (.relays | length) end' status)" -ge 2 ]
+}
+
+is_direct()
+{
+    [[ "$(field "$1" .way why "$2")" =~ ^(direct|punched)$ ]]
+}
+
+lab_open
+lab_internet
+for ((i = 0; i < publics; i++)); do
+    lab_public "p$i"
+    if [ "$i" = 0 ]; then
+        run p0 p0 --reach public
+    else
+        run "p$i" "p$i" --reach public --bootstrap "${lab_address[p0]}:8468"
+    fi
+    wait_until is_up "p$i"
+done
+for i in "${!kinds[@]}"; do
+    for side in l r; do
+        lab_box "$side$i" "${kinds[i]}"
+        lab_host "h$side$i" "$side$i"
+        run "h$side$i" "h$side$i" --bootstrap "${lab_address[p0]}:8468"
+    done
+done
+declare -A id=()
+for i in "${!kinds[@]}"; do
+    for side in l r; do
+        name=h$side$i
+        if ! wait_until has_settled "$name"; then
+            tap_not_ok "$name behind ${kinds[i]} settles"
+            sed 's/^/#   /' "$lab_folder/node-$name.log"
+        fi
+        id[$name]=$(field "$name" .id status)
+    done
+    tap_same "behind ${kinds[i]} a node is" "$([ "$i" = 0 ] || [ "$i" = 5 ] && echo server || echo client)" \
+        "$(field "hl$i" .nat.reach status)"
+done
+for i in "${!kinds[@]}"; do
+    ways=
+    for j in "${!kinds[@]}"; do
+        expected=${table[i]:j:1}
+        if ! ctl "hl$i" ping "${id[hr$j]}" >/dev/null 2>&1; then
+            tap_not_ok "${kinds[i]} reaches ${kinds[j]}"
+            field "hl$i" . why "${id[hr$j]}" | sed 's/^/#   /'
+            continue
+        fi
+        if [ "$expected" = y ]; then
+            wait_until is_direct "hl$i" "${id[hr$j]}"
+        fi
+        way=$(field "hl$i" .way why "${id[hr$j]}")
+        ways+=" $way"
+        case $expected$way in
+        ydirect | ypunched | nrelayed | b*) tap_ok "${kinds[i]} to ${kinds[j]}: $way" ;;
+        *)
+            tap_not_ok "${kinds[i]} to ${kinds[j]}: $way"
+            field "hl$i" . why "${id[hr$j]}" | sed 's/^/#   /'
+            ;;
+        esac
+    done
+    echo "# ${kinds[i]}:$ways"
+done
+tap_end
