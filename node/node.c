@@ -392,6 +392,7 @@ static void on_lost(void *arg, uint32_t peer)
 static bool on_is_wanted(void *arg, const struct node_id *id, const struct port_addr *addr)
 {
     struct node *node = arg;
+    nat_on_stranger(&node->nat, addr);
     return dht_is_wanted(&node->dht, id, addr);
 }
 

@@ -48,13 +48,25 @@ void nat_sent(struct nat *nat, const struct port_addr *addr)
     }
 }
 
-bool nat_was_met(struct nat *nat, const struct port_addr *addr, uint64_t before_us)
+void nat_on_stranger(struct nat *nat, const struct port_addr *addr)
+{
+    bool is_new;
+    struct nat_flow *flow =
+        nat->is_server || nat->config->flows_max == 0 ? NULL : flow_of(nat, addr, &is_new);
+    if (flow != NULL && is_new) {
+        uint64_t now_us = core_now(nat->core);
+        *flow = (struct nat_flow){
+            .tag = tag_of(addr), .since_us = now_us, .used_us = now_us, .is_theirs = true};
+    }
+}
+
+bool nat_was_stranger(const struct nat *nat, const struct port_addr *addr, uint64_t after_us)
 {
     uint64_t tag = tag_of(addr);
     const struct nat_flow *flows = nat->work != NULL ? nat->work->flows : NULL;
     for (uint32_t i = 0; flows != NULL && i < nat->config->flows_max; i++) {
         if (flows[i].tag == tag) {
-            return flows[i].since_us < before_us;
+            return flows[i].is_theirs && flows[i].since_us >= after_us;
         }
     }
     return false;

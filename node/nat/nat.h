@@ -212,6 +212,9 @@ void nat_on_hung_up(struct nat *nat, const struct message_from *from,
 void nat_on_unreachable(struct nat *nat, const struct port_addr *addrs, uint32_t count);
 void nat_on_path(struct nat *nat, int path, enum port_path_event event);
 
+/* Somebody begins a handshake with us from there. */
+void nat_on_stranger(struct nat *nat, const struct port_addr *addr);
+
 /* Destinations open now. */
 uint32_t nat_flow_count(const struct nat *nat);
 

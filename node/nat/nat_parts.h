@@ -31,6 +31,7 @@ enum {
 struct nat_flow {
     uint64_t tag;      /* Of the address; 0 in free ones. */
     uint64_t since_us; /* Without a break longer than it lives. */
+    bool is_theirs;    /* They wrote first. */
     uint64_t used_us;
 };
 
@@ -250,8 +251,8 @@ void nat_become(struct nat *nat, bool is_server);
 void nat_observe(struct nat *nat, const struct port_addr *peer, uint16_t path,
                  const struct port_addr *observed, uint64_t asked_us);
 
-/* Whether anything was sent to the address before then, as far as is remembered. */
-bool nat_was_met(struct nat *nat, const struct port_addr *addr, uint64_t before_us);
+/* Whether the address wrote to us, after then, before anything was sent to it. */
+bool nat_was_stranger(const struct nat *nat, const struct port_addr *addr, uint64_t after_us);
 
 /* Whether a probe may go to an address that nothing was sent to. */
 bool nat_may_probe(struct nat *nat, const struct port_addr *addr);

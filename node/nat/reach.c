@@ -137,7 +137,9 @@ static enum reached_status judge(struct nat *nat, enum reach_from from,
         return (enum reached_status)reached->status;
     }
     if (memcmp(none, reached->by.ip, sizeof none) != 0) {
-        return nat_was_met(nat, &reached->by, nat->work->asked_us) ? REACHED_UNKNOWN : REACHED_YES;
+        bool is_stranger =
+            nat->is_server || nat_was_stranger(nat, &reached->by, nat->work->asked_us);
+        return is_stranger ? REACHED_YES : REACHED_UNKNOWN;
     }
     classify_probed(&nat->work->classify, CLASSIFY_OTHER_PORT, true);
     bool is_any = memcmp(local->ip, unspecified, sizeof unspecified) == 0 ||

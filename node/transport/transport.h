@@ -105,7 +105,8 @@ struct transport_hooks {
     /* A contact answered neither a call nor its retransmission. */
     void (*lost)(void *arg, uint32_t peer);
     /* Whether a verified round trip with this stranger would be of use: if so the answer to its
-     * handshake asks it to confirm, at the price of one datagram. */
+     * handshake asks it to confirm, at the price of one datagram. Asked before anything is sent to
+     * it. */
     bool (*is_wanted)(void *arg, const struct node_id *id, const struct port_addr *addr);
     /* Whether a handshake may begin with an address; false: the call waits. And an address that
      * something was sent to. NULL: of no interest. */

@@ -106,8 +106,15 @@ for i in "${!kinds[@]}"; do
         fi
         id[$name]=$(field "$name" .id status)
     done
-    tap_same "behind ${kinds[i]} a node is" "$([ "$i" = 0 ] || [ "$i" = 5 ] && echo server || echo client)" \
-        "$(field "hl$i" .nat.reach status)"
+    # A stranger reaches it where others see it: only a full cone lets that be so.
+    expected=false
+    if [ "$i" = 0 ]; then
+        expected=true
+    fi
+    for side in l r; do
+        tap_same "h$side$i behind ${kinds[i]} serves: $expected" "$expected" \
+            "$(field "h$side$i" '.nat.reach == "server"' status)"
+    done
 done
 for i in "${!kinds[@]}"; do
     ways=
