@@ -240,6 +240,7 @@ if [ "$mode" != fast ]; then
         step fuzz tests/fuzz/run.sh
     fi
     step natlab tests/live/nat_matrix.sh
+    step natnodes tests/live/nat_nodes.sh
     step ice tests/live/ice.sh
     step_alone shaper tests/live/shaper.sh # It measures time.
     step stun tests/live/stun.sh

@@ -17,7 +17,6 @@ struct tally {
     bool is_bare; /* What most see is what we are. */
 };
 
-static bool is_private(const struct port_addr *addr);
 static uint16_t port_of(const struct port_addr *addr);
 static bool same_ip(const struct port_addr *a, const struct port_addr *b);
 static struct classify_entry *entry_of(struct classify *classify,
@@ -61,7 +60,7 @@ void classify_saw(struct classify *classify, const struct classify_sight *sight)
         (classify->count > 0 && is_v4 != port_addr_is_v4(&classify->entries[0].remote));
     /* A peer on our side of the box says nothing about the box. */
     if (is_other_family || port_of(&sight->mapped) == 0 ||
-        (is_bare && is_private(&sight->local) && is_private(&sight->remote))) {
+        (is_bare && classify_is_private(&sight->local) && classify_is_private(&sight->remote))) {
         return;
     }
     classify->silent = 0;
@@ -94,7 +93,7 @@ void classify_saw(struct classify *classify, const struct classify_sight *sight)
 }
 
 /* RFC 1918, RFC 6598, RFC 3927, loopback; RFC 4193, RFC 4291 sections 2.5.3 and 2.5.6. */
-static bool is_private(const struct port_addr *addr)
+bool classify_is_private(const struct port_addr *addr)
 {
     static const uint8_t one[16] = {[15] = 1};
     const uint8_t *ip = addr->ip;

@@ -149,6 +149,9 @@ void classify_result(const struct classify *classify, struct nat_class *class);
 /* The external ports which the next mapping may get, likeliest first; how many of at most `max`. */
 size_t nat_class_predict(const struct nat_class *class, uint16_t *ports, size_t max);
 
+/* Of a network of somebody's own, or of one machine: no box is between us and who sees us there. */
+bool classify_is_private(const struct port_addr *addr);
+
 /* "endpoint_independent", ...; "unknown" for values that are none. */
 const char *nat_mapping_text(unsigned mapping);
 const char *nat_filtering_text(unsigned filtering);

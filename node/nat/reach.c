@@ -145,7 +145,7 @@ static enum reached_status judge(struct nat *nat, enum reach_from from,
     bool is_any = memcmp(local->ip, unspecified, sizeof unspecified) == 0 ||
                   memcmp(local->ip, none, sizeof none) == 0;
     bool is_bare = port_addr_equal(&reached->observed, local) ||
-                   (is_any && memcmp(reached->observed.port, local->port, 2) == 0);
+                   (is_any && classify_is_private(&reached->observed));
     return is_bare ? REACHED_YES : REACHED_UNKNOWN;
 }
 
