@@ -1,0 +1,544 @@
+/* napt_table.c - sessions, mappings and hosts of a NAT box: added, found, expired. */
+#include "sim/net/napt_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/base/must.h"
+
+#define CAP_FIRST 8
+#define CAP_MAX   (UINT32_C(1) << 30)
+
+static void sessions_grow(struct napt *nat);
+static uint32_t session_take(struct napt *nat, unsigned protocol, struct napt_end external,
+                             struct napt_end remote);
+static void session_file(struct napt *nat, uint32_t id);
+static void leaving_link(struct napt *nat, uint32_t id);
+static void leaving_unlink(struct napt *nat, uint32_t id);
+static void arriving_link(struct napt *nat, uint32_t id);
+static void arriving_unlink(struct napt *nat, uint32_t id);
+static void mapping_drop(struct napt *nat, uint32_t id);
+static void mappings_grow(struct napt *nat);
+static void mapping_link(struct napt *nat, uint32_t id);
+static uint32_t wanted_chain(const struct napt *nat, unsigned protocol, struct napt_end inside,
+                             struct napt_end scope);
+static uint32_t port_chain(const struct napt *nat, unsigned protocol, struct napt_end external);
+static void hosts_grow(struct napt *nat);
+static void host_link(struct napt *nat, uint32_t id);
+static uint32_t cap_next(uint32_t cap);
+static void *array_grow(void *array, uint32_t cap, size_t record_bytes);
+static void chains_grow(struct napt_chains *chains, uint32_t cap, unsigned kinds);
+static void chains_clear(struct napt_chains *chains, unsigned kinds);
+static struct napt_end inside_of(const struct napt_session *session);
+static struct napt_end remote_of(const struct napt_session *session);
+static struct napt_end external_of(const struct napt_session *session);
+
+bool napt_has_sent_to(const struct napt *nat, unsigned protocol, struct napt_end external,
+                     struct napt_end remote)
+{
+    if (nat->session_cap == 0) {
+        return false;
+    }
+    uint32_t id = nat->session_chains.heads[napt_arriving_chain(nat, protocol, external, remote)];
+    while (id != NAPT_NONE) {
+        const struct napt_session *session = &nat->sessions[id];
+        if (session->remote_ip == remote.ip && session->external_port == external.port &&
+            session->protocol == protocol && (session->flags & NAPT_SENT) != 0 &&
+            (!nat->config->is_firewall || session->inside_ip == external.ip) &&
+            napt_session_is_live(nat, id)) {
+            return true;
+        }
+        id = session->next_arriving;
+    }
+    return false;
+}
+
+uint32_t napt_find_wanted(const struct napt *nat, unsigned protocol, struct napt_end inside,
+                         struct napt_end scope)
+{
+    if (nat->mapping_cap == 0) {
+        return NAPT_NONE;
+    }
+    uint32_t id = nat->mapping_chains.heads[wanted_chain(nat, protocol, inside, scope)];
+    while (id != NAPT_NONE) {
+        const struct napt_mapping *mapping = &nat->mappings[id];
+        if (mapping->inside_ip == inside.ip && mapping->inside_port == inside.port &&
+            mapping->scope_ip == scope.ip && mapping->scope_port == scope.port &&
+            mapping->protocol == protocol) {
+            return id;
+        }
+        id = mapping->next_wanted;
+    }
+    return NAPT_NONE;
+}
+
+uint32_t napt_find_port(const struct napt *nat, unsigned protocol, struct napt_end external)
+{
+    if (nat->mapping_cap == 0) {
+        return NAPT_NONE;
+    }
+    uint32_t id = nat->mapping_chains.heads[port_chain(nat, protocol, external)];
+    while (id != NAPT_NONE) {
+        const struct napt_mapping *mapping = &nat->mappings[id];
+        if (mapping->external_port == external.port && mapping->protocol == protocol &&
+            (!nat->config->is_firewall || mapping->inside_ip == external.ip)) {
+            return id;
+        }
+        id = mapping->next_port;
+    }
+    return NAPT_NONE;
+}
+
+uint32_t napt_host_meet(struct napt *nat, uint32_t ip)
+{
+    uint32_t id = napt_host_find(nat, ip);
+    if (id != NAPT_NONE) {
+        return id;
+    }
+    if (nat->host_count == nat->host_cap) {
+        hosts_grow(nat);
+    }
+    id = nat->host_count++;
+    nat->hosts[id] = (struct napt_host){.ip = ip};
+    host_link(nat, id);
+    return id;
+}
+
+uint32_t napt_host_find(const struct napt *nat, uint32_t ip)
+{
+    if (nat->host_cap == 0) {
+        return NAPT_NONE;
+    }
+    uint32_t id = nat->host_chains.heads[napt_chain(ip, 0, nat->host_chains.mask)];
+    while (id != NAPT_NONE && nat->hosts[id].ip != ip) {
+        id = nat->hosts[id].next;
+    }
+    return id;
+}
+
+/* A count that is kept and includes what has expired is never too small. So it is only where it
+ * would set a record, or would meet the limit, that it has to be exact. */
+void napt_room_make(struct napt *nat, uint32_t host)
+{
+    bool is_full = nat->session_free == NAPT_NONE;
+    bool decides = false;
+    if (host != NAPT_NONE) {
+        const struct napt_host *owner = &nat->hosts[host];
+        uint32_t max = nat->config->sessions_max;
+        decides = owner->sessions >= owner->sessions_most ||
+                  nat->session_count >= nat->sessions_most || (max != 0 && owner->sessions >= max);
+    }
+    if (is_full || decides) {
+        napt_sweep(nat);
+    }
+    /* A table that is nearly full would be swept again and again. */
+    if (is_full && nat->session_count + nat->poison_count >= nat->session_cap / 4 * 3) {
+        sessions_grow(nat);
+    }
+}
+
+static void sessions_grow(struct napt *nat)
+{
+    uint32_t old = nat->session_cap;
+    nat->session_cap = cap_next(old);
+    nat->sessions = array_grow(nat->sessions, nat->session_cap, sizeof *nat->sessions);
+    for (uint32_t id = nat->session_cap; id-- > old;) { /* The lowest is taken first. */
+        nat->sessions[id] =
+            (struct napt_session){.flags = NAPT_FREE, .next_arriving = nat->session_free};
+        nat->session_free = id;
+    }
+    chains_grow(&nat->session_chains, nat->session_cap, 2);
+    for (uint32_t id = 0; id < old; id++) {
+        if ((nat->sessions[id].flags & NAPT_FREE) == 0) {
+            session_file(nat, id);
+        }
+    }
+}
+
+uint32_t napt_session_add(struct napt *nat, uint32_t mapping, struct napt_end remote)
+{
+    struct napt_mapping *owner = &nat->mappings[mapping];
+    struct napt_end inside = {owner->inside_ip, owner->inside_port};
+    unsigned protocol = owner->protocol;
+    uint32_t other = napt_find_leaving(nat, protocol, inside, remote);
+    if (other != NAPT_NONE) {
+        leaving_unlink(nat, other);
+        nat->sessions[other].flags |= NAPT_ASIDE;
+    }
+    uint32_t id =
+        session_take(nat, protocol, (struct napt_end){inside.ip, owner->external_port}, remote);
+    struct napt_session *session = &nat->sessions[id];
+    session->inside_port = inside.port;
+    session->mapping = mapping;
+    session->previous = NAPT_NONE;
+    session->next = owner->first;
+    if (owner->first != NAPT_NONE) {
+        nat->sessions[owner->first].previous = id;
+    }
+    owner->first = id;
+    session_file(nat, id);
+    struct napt_host *host = &nat->hosts[owner->host];
+    host->sessions++;
+    if (host->sessions > host->sessions_most) {
+        host->sessions_most = host->sessions;
+    }
+    nat->session_count++;
+    if (nat->session_count > nat->sessions_most) {
+        nat->sessions_most = nat->session_count;
+    }
+    return id;
+}
+
+uint32_t napt_poison_add(struct napt *nat, unsigned protocol, struct napt_end external,
+                        struct napt_end remote)
+{
+    uint32_t id = session_take(nat, protocol, external, remote);
+    nat->sessions[id].flags = NAPT_POISON;
+    nat->sessions[id].mapping = NAPT_NONE;
+    session_file(nat, id);
+    nat->poison_count++;
+    return id;
+}
+
+/* A free session with these ends; its inside address is the external one where that matters. */
+static uint32_t session_take(struct napt *nat, unsigned protocol, struct napt_end external,
+                             struct napt_end remote)
+{
+    uint32_t id = nat->session_free;
+    must(id != NAPT_NONE);
+    must_slow(napt_find_arriving(nat, protocol, external, remote) == NAPT_NONE);
+    nat->session_free = nat->sessions[id].next_arriving;
+    nat->sessions[id] = (struct napt_session){.inside_ip = external.ip,
+                                             .remote_ip = remote.ip,
+                                             .remote_port = remote.port,
+                                             .external_port = external.port,
+                                             .protocol = (uint8_t)protocol};
+    return id;
+}
+
+static void session_file(struct napt *nat, uint32_t id)
+{
+    arriving_link(nat, id);
+    if ((nat->sessions[id].flags & (NAPT_ASIDE | NAPT_POISON)) == 0) {
+        leaving_link(nat, id);
+    }
+}
+
+void napt_session_drop(struct napt *nat, uint32_t id)
+{
+    struct napt_session *session = &nat->sessions[id];
+    must((session->flags & NAPT_FREE) == 0);
+    arriving_unlink(nat, id);
+    if ((session->flags & NAPT_POISON) != 0) {
+        nat->poison_count--;
+    } else {
+        if ((session->flags & NAPT_ASIDE) == 0) {
+            leaving_unlink(nat, id);
+        }
+        struct napt_mapping *owner = &nat->mappings[session->mapping];
+        if (session->previous != NAPT_NONE) {
+            nat->sessions[session->previous].next = session->next;
+        } else {
+            owner->first = session->next;
+        }
+        if (session->next != NAPT_NONE) {
+            nat->sessions[session->next].previous = session->previous;
+        }
+        nat->hosts[owner->host].sessions--;
+        nat->session_count--;
+        if (owner->first == NAPT_NONE && owner->request_until_us <= nat->now_us) {
+            mapping_drop(nat, session->mapping);
+        }
+    }
+    *session = (struct napt_session){.flags = NAPT_FREE, .next_arriving = nat->session_free};
+    nat->session_free = id;
+}
+
+void napt_session_return(struct napt *nat, uint32_t id)
+{
+    struct napt_session *session = &nat->sessions[id];
+    must((session->flags & NAPT_ASIDE) != 0);
+    session->flags &= (uint8_t)~NAPT_ASIDE;
+    leaving_link(nat, id);
+}
+
+static void leaving_link(struct napt *nat, uint32_t id)
+{
+    struct napt_session *session = &nat->sessions[id];
+    uint32_t *head = &nat->session_chains.heads[napt_leaving_chain(
+        nat, session->protocol, inside_of(session), remote_of(session))];
+    session->next_leaving = *head;
+    *head = id;
+}
+
+static void leaving_unlink(struct napt *nat, uint32_t id)
+{
+    const struct napt_session *session = &nat->sessions[id];
+    uint32_t *link = &nat->session_chains.heads[napt_leaving_chain(
+        nat, session->protocol, inside_of(session), remote_of(session))];
+    while (*link != id) {
+        must(*link != NAPT_NONE);
+        link = &nat->sessions[*link].next_leaving;
+    }
+    *link = session->next_leaving;
+}
+
+static void arriving_link(struct napt *nat, uint32_t id)
+{
+    struct napt_session *session = &nat->sessions[id];
+    uint32_t *head = &nat->session_chains.heads[napt_arriving_chain(
+        nat, session->protocol, external_of(session), remote_of(session))];
+    session->next_arriving = *head;
+    *head = id;
+}
+
+static void arriving_unlink(struct napt *nat, uint32_t id)
+{
+    const struct napt_session *session = &nat->sessions[id];
+    uint32_t *link = &nat->session_chains.heads[napt_arriving_chain(
+        nat, session->protocol, external_of(session), remote_of(session))];
+    while (*link != id) {
+        must(*link != NAPT_NONE);
+        link = &nat->sessions[*link].next_arriving;
+    }
+    *link = session->next_arriving;
+}
+
+uint32_t napt_mapping_add(struct napt *nat, const struct napt_mapping *mapping)
+{
+    if (nat->mapping_free == NAPT_NONE) {
+        mappings_grow(nat);
+    }
+    uint32_t id = nat->mapping_free;
+    nat->mapping_free = nat->mappings[id].next_port;
+    nat->mappings[id] = *mapping;
+    nat->mappings[id].first = NAPT_NONE;
+    mapping_link(nat, id);
+    nat->mapping_count++;
+    nat->hosts[mapping->host].mappings++;
+    return id;
+}
+
+bool napt_mapping_is_live(struct napt *nat, uint32_t id)
+{
+    const struct napt_mapping *mapping = &nat->mappings[id];
+    if (mapping->request_until_us > nat->now_us) {
+        return true;
+    }
+    uint32_t session;
+    while ((session = mapping->first) != NAPT_NONE) {
+        if (napt_session_is_live(nat, session)) {
+            return true;
+        }
+        bool is_last = nat->sessions[session].next == NAPT_NONE;
+        napt_session_drop(nat, session);
+        if (is_last) {
+            return false; /* It went with its last session. */
+        }
+    }
+    mapping_drop(nat, id);
+    return false;
+}
+
+static void mapping_drop(struct napt *nat, uint32_t id)
+{
+    struct napt_mapping *mapping = &nat->mappings[id];
+    must(!mapping->is_free && mapping->first == NAPT_NONE);
+    unsigned protocol = mapping->protocol;
+    struct napt_end inside = {mapping->inside_ip, mapping->inside_port};
+    struct napt_end external = {mapping->inside_ip, mapping->external_port};
+    struct napt_end scope = {mapping->scope_ip, mapping->scope_port};
+    uint32_t *link = &nat->mapping_chains.heads[port_chain(nat, protocol, external)];
+    while (*link != id) {
+        must(*link != NAPT_NONE);
+        link = &nat->mappings[*link].next_port;
+    }
+    *link = mapping->next_port;
+    if (!mapping->is_private) {
+        link = &nat->mapping_chains.heads[wanted_chain(nat, protocol, inside, scope)];
+        while (*link != id) {
+            must(*link != NAPT_NONE);
+            link = &nat->mappings[*link].next_wanted;
+        }
+        *link = mapping->next_wanted;
+    }
+    nat->hosts[mapping->host].mappings--;
+    nat->mapping_count--;
+    nat->request_count -= mapping->request_until_us != 0;
+    *mapping = (struct napt_mapping){.is_free = true, .next_port = nat->mapping_free};
+    nat->mapping_free = id;
+}
+
+static void mappings_grow(struct napt *nat)
+{
+    uint32_t old = nat->mapping_cap;
+    nat->mapping_cap =
+        old == 0 ? CAP_FIRST / 4 : cap_next(old); /* Often one, with many sessions. */
+    nat->mappings = array_grow(nat->mappings, nat->mapping_cap, sizeof *nat->mappings);
+    for (uint32_t id = nat->mapping_cap; id-- > old;) {
+        nat->mappings[id] = (struct napt_mapping){.is_free = true, .next_port = nat->mapping_free};
+        nat->mapping_free = id;
+    }
+    chains_grow(&nat->mapping_chains, nat->mapping_cap, 2);
+    for (uint32_t id = 0; id < old; id++) {
+        if (!nat->mappings[id].is_free) {
+            mapping_link(nat, id);
+        }
+    }
+}
+
+static void mapping_link(struct napt *nat, uint32_t id)
+{
+    struct napt_mapping *mapping = &nat->mappings[id];
+    unsigned protocol = mapping->protocol;
+    struct napt_end inside = {mapping->inside_ip, mapping->inside_port};
+    struct napt_end external = {mapping->inside_ip, mapping->external_port};
+    struct napt_end scope = {mapping->scope_ip, mapping->scope_port};
+    uint32_t *head = &nat->mapping_chains.heads[port_chain(nat, protocol, external)];
+    mapping->next_port = *head;
+    *head = id;
+    if (!mapping->is_private) {
+        head = &nat->mapping_chains.heads[wanted_chain(nat, protocol, inside, scope)];
+        mapping->next_wanted = *head;
+        *head = id;
+    }
+}
+
+static uint32_t wanted_chain(const struct napt *nat, unsigned protocol, struct napt_end inside,
+                             struct napt_end scope)
+{
+    return napt_chain(napt_word(inside, protocol), napt_word(scope, 0), nat->mapping_chains.mask);
+}
+
+static uint32_t port_chain(const struct napt *nat, unsigned protocol, struct napt_end external)
+{
+    uint32_t mask = nat->mapping_chains.mask;
+    return mask + 1 + napt_chain(napt_word(napt_outer_key(nat, external), protocol), 0, mask);
+}
+
+static void hosts_grow(struct napt *nat)
+{
+    /* Most boxes have one. */
+    nat->host_cap = nat->host_cap == 0 ? 1 : cap_next(nat->host_cap);
+    nat->hosts = array_grow(nat->hosts, nat->host_cap, sizeof *nat->hosts);
+    chains_grow(&nat->host_chains, nat->host_cap, 1);
+    for (uint32_t id = 0; id < nat->host_count; id++) {
+        host_link(nat, id);
+    }
+}
+
+static void host_link(struct napt *nat, uint32_t id)
+{
+    struct napt_host *host = &nat->hosts[id];
+    uint32_t *head = &nat->host_chains.heads[napt_chain(host->ip, 0, nat->host_chains.mask)];
+    host->next = *head;
+    *head = id;
+}
+
+void napt_sweep(struct napt *nat)
+{
+    if (nat->sweep_us > nat->now_us) {
+        return;
+    }
+    uint64_t next_us = UINT64_MAX;
+    for (uint32_t id = 0; id < nat->session_cap; id++) {
+        const struct napt_session *session = &nat->sessions[id];
+        if ((session->flags & NAPT_FREE) != 0) {
+            continue;
+        }
+        if (session->expires_us <= nat->now_us) {
+            napt_session_drop(nat, id);
+        } else if (session->expires_us < next_us) {
+            next_us = session->expires_us;
+        }
+    }
+    for (uint32_t id = 0; nat->request_count > 0 && id < nat->mapping_cap; id++) {
+        const struct napt_mapping *mapping = &nat->mappings[id];
+        if (mapping->request_until_us > nat->now_us) {
+            next_us = mapping->request_until_us < next_us ? mapping->request_until_us : next_us;
+        } else if (!mapping->is_free && mapping->first == NAPT_NONE) {
+            mapping_drop(nat, id);
+        }
+    }
+    nat->sweep_us = next_us;
+}
+
+void napt_tables_forget(struct napt *nat)
+{
+    nat->session_free = NAPT_NONE;
+    for (uint32_t id = nat->session_cap; id-- > 0;) {
+        nat->sessions[id] =
+            (struct napt_session){.flags = NAPT_FREE, .next_arriving = nat->session_free};
+        nat->session_free = id;
+    }
+    chains_clear(&nat->session_chains, 2);
+    nat->session_count = 0;
+    nat->poison_count = 0;
+    nat->mapping_free = NAPT_NONE;
+    for (uint32_t id = nat->mapping_cap; id-- > 0;) {
+        nat->mappings[id] = (struct napt_mapping){.is_free = true, .next_port = nat->mapping_free};
+        nat->mapping_free = id;
+    }
+    chains_clear(&nat->mapping_chains, 2);
+    nat->mapping_count = 0;
+    nat->request_count = 0;
+    for (uint32_t id = 0; id < nat->host_count; id++) {
+        nat->hosts[id].mappings = 0;
+        nat->hosts[id].sessions = 0;
+        nat->hosts[id].port_next = 0;
+    }
+    nat->sweep_us = UINT64_MAX;
+}
+
+void napt_tables_close(struct napt *nat)
+{
+    free(nat->sessions);
+    free(nat->session_chains.heads);
+    free(nat->mappings);
+    free(nat->mapping_chains.heads);
+    free(nat->hosts);
+    free(nat->host_chains.heads);
+}
+
+static uint32_t cap_next(uint32_t cap)
+{
+    must(cap <= CAP_MAX / 2);
+    return cap == 0 ? CAP_FIRST : 2 * cap;
+}
+
+static void *array_grow(void *array, uint32_t cap, size_t record_bytes)
+{
+    array = realloc(array, cap * record_bytes);
+    must(array != NULL);
+    return array;
+}
+
+/* Empty chains for `cap` records, a power of two. */
+static void chains_grow(struct napt_chains *chains, uint32_t cap, unsigned kinds)
+{
+    chains->heads = array_grow(chains->heads, cap * kinds, sizeof *chains->heads);
+    chains->mask = cap - 1;
+    chains_clear(chains, kinds);
+}
+
+static void chains_clear(struct napt_chains *chains, unsigned kinds)
+{
+    if (chains->heads != NULL) {
+        memset(chains->heads, 0xff, ((size_t)chains->mask + 1) * kinds * sizeof *chains->heads);
+    }
+}
+
+static struct napt_end inside_of(const struct napt_session *session)
+{
+    return (struct napt_end){session->inside_ip, session->inside_port};
+}
+
+static struct napt_end remote_of(const struct napt_session *session)
+{
+    return (struct napt_end){session->remote_ip, session->remote_port};
+}
+
+static struct napt_end external_of(const struct napt_session *session)
+{
+    return (struct napt_end){session->inside_ip, session->external_port};
+}
