@@ -116,17 +116,16 @@ uint32_t napt_host_find(const struct napt *nat, uint32_t ip)
     return id;
 }
 
-/* A count that is kept and includes what has expired is never too small. So it is only where it
- * would set a record, or would meet the limit, that it has to be exact. */
+/* A count that includes what has expired is never too small. So it is only where it would set a
+ * record that it has to be exact; who is at the limit is at his record, too. */
 void napt_room_make(struct napt *nat, uint32_t host)
 {
     bool is_full = nat->session_free == NAPT_NONE;
     bool decides = false;
     if (host != NAPT_NONE) {
         const struct napt_host *owner = &nat->hosts[host];
-        uint32_t max = nat->config->sessions_max;
-        decides = owner->sessions >= owner->sessions_most ||
-                  nat->session_count >= nat->sessions_most || (max != 0 && owner->sessions >= max);
+        decides =
+            owner->sessions >= owner->sessions_most || nat->session_count >= nat->sessions_most;
     }
     if (is_full || decides) {
         napt_sweep(nat);

@@ -65,6 +65,15 @@ struct model {
     struct request requests[RECORDS];
 };
 
+/* Where the run is: every failure tells. */
+static struct {
+    unsigned long long seed;
+    int step;
+} running;
+
+#define judge(condition)                                                                           \
+    cr_assert(condition, "%s: seed %llu, step %d", #condition, running.seed, running.step)
+
 /* What is mapped at an external end. */
 struct mapped {
     struct napt_end inside;
@@ -248,7 +257,7 @@ static struct record *record_add(struct model *model, unsigned protocol,
     if (other != NULL) {
         other->is_aside = true;
     }
-    cr_assert_lt(model->record_count, RECORDS);
+    judge(model->record_count < RECORDS);
     struct record *record = &model->records[model->record_count++];
     *record = (struct record){.protocol = protocol,
                               .inside = mapped->inside,
@@ -304,12 +313,12 @@ static bool judge_port(struct model *model, unsigned protocol, struct napt_end i
             wanted = offset;
         }
     }
-    cr_assert_eq(got == 0, wanted == UNKNOWN, "port %d", got);
+    judge((got == 0) == (wanted == UNKNOWN));
     if (got != 0) {
-        cr_assert(got >= first && got < first + count);
-        cr_assert(may_have(model, protocol, inside.port, remote, got));
+        judge(got >= first && got < first + count);
+        judge(may_have(model, protocol, inside.port, remote, got));
         if (start != UNKNOWN && !is_poisoned) {
-            cr_assert_eq(got, first + wanted);
+            judge(got == first + wanted);
         }
         *next = ((uint32_t)got - first + 1) % count;
     }
@@ -341,7 +350,7 @@ static enum napt_verdict model_out(struct model *model, struct napt_packet *pack
         record =
             record_at(model, packet->protocol, lab_end(packet->from.ip, mapped.port), packet->to);
         if (record != NULL) {
-            cr_assert(record->is_aside);
+            judge(record->is_aside);
             record->is_aside = false;
         }
     }
@@ -413,7 +422,7 @@ static enum napt_verdict model_refuse(struct model *model, const struct napt_pac
     if (model->config->unsolicited == NAPT_UNSOLICITED_POISONS) {
         struct poison *poison = poison_at(model, packet->protocol, packet->to.port, packet->from);
         if (poison == NULL) {
-            cr_assert_lt(model->poison_count, RECORDS);
+            judge(model->poison_count < RECORDS);
             poison = &model->poison[model->poison_count++];
             *poison = (struct poison){packet->protocol, packet->to.port, packet->from, 0};
             model->fates[NAPT_FATE_POISONED]++;
@@ -478,13 +487,13 @@ static void model_request(struct model *model, unsigned protocol, struct napt_en
     uint64_t granted_us =
         lifetime_us < config->request_max_us ? lifetime_us : config->request_max_us;
     if (mapped_for(model, protocol, inside, lab_end(0, 0), &mapped)) {
-        cr_assert_eq(got, mapped.port);
+        judge(got == mapped.port);
     } else if (config->is_firewall) {
-        cr_assert_eq(got, inside.port);
+        judge(got == inside.port);
     } else if (got != suggested || got == 0) {
         judge_port(model, protocol, inside, lab_end(0, 0), false, got);
     } else {
-        cr_assert(may_have(model, protocol, inside.port, lab_end(0, 0), got));
+        judge(may_have(model, protocol, inside.port, lab_end(0, 0), got));
     }
     if (got == 0) {
         model->fates[NAPT_FATE_PORTS]++;
@@ -565,11 +574,9 @@ static struct napt_packet packet_draw(struct rng *rng)
 static void compare(const struct napt_packet *packet, const struct napt_packet *expected,
                     enum napt_verdict verdict, enum napt_verdict wanted)
 {
-    cr_assert_eq(verdict, wanted, "verdict %d, not %d", verdict, wanted);
-    cr_assert(lab_same(packet->from, expected->from), "from port %d, not %d", packet->from.port,
-              expected->from.port);
-    cr_assert(lab_same(packet->to, expected->to), "to port %d, not %d", packet->to.port,
-              expected->to.port);
+    judge(verdict == wanted);
+    judge(lab_same(packet->from, expected->from));
+    judge(lab_same(packet->to, expected->to));
 }
 
 static void step_in(struct napt *nat, struct model *model, struct napt_packet packet)
@@ -604,7 +611,7 @@ static void step_request(struct napt *nat, struct model *model, struct rng *rng)
                              suggested, &external, &granted_us);
     bool is_supported =
         model->config->maps_on_request && !(model->config->is_udp_blocked && protocol == NAPT_UDP);
-    cr_assert_eq(result == ERR_UNSUPPORTED, !is_supported);
+    judge((result == ERR_UNSUPPORTED) != is_supported);
     if (is_supported) {
         model_request(model, protocol, inside, lifetime_us, suggested, external.port);
     }
@@ -647,12 +654,12 @@ static void compare_loads(struct napt *nat, struct model *model)
 {
     for (size_t i = 0; i < model->host_count; i++) {
         struct napt_load load = napt_load_of(nat, model->now_us, model->hosts[i]);
-        cr_assert_eq(load.sessions, sessions_of(model, model->hosts[i]));
-        cr_assert_eq(load.sessions_most, model->most[i]);
+        judge(load.sessions == sessions_of(model, model->hosts[i]));
+        judge(load.sessions_most == model->most[i]);
     }
     struct napt_load load = napt_load_of(nat, model->now_us, 0);
-    cr_assert_eq(load.sessions, model->record_count);
-    cr_assert_eq(load.sessions_most, model->most_of_all);
+    judge(load.sessions == model->record_count);
+    judge(load.sessions_most == model->most_of_all);
 }
 
 static void run(uint64_t seed, int steps)
@@ -671,13 +678,13 @@ static void run(uint64_t seed, int steps)
         uint32_t pace = draw(&rng, 100);
         now_us += pace < 60 ? 0 : pace < 97 ? draw(&rng, 3000000) : draw(&rng, 150) * LAB_S;
         expire(&model, now_us);
+        running.seed = seed;
+        running.step = i;
         step(nat, &model, &rng);
         expire(&model, now_us);
-        const char *fault = napt_check(nat);
-        cr_assert_null(fault, "seed %llu, step %d: %s", (unsigned long long)seed, i, fault);
+        judge(napt_check(nat) == NULL);
         for (int fate = 0; fate < NAPT_FATE_COUNT; fate++) {
-            cr_assert_eq(napt_fates(nat)[fate], model.fates[fate], "seed %llu, step %d, fate %d",
-                         (unsigned long long)seed, i, fate);
+            judge(napt_fates(nat)[fate] == model.fates[fate]);
         }
         if (draw(&rng, 20) == 0) {
             compare_loads(nat, &model);
@@ -686,7 +693,6 @@ static void run(uint64_t seed, int steps)
     napt_close(nat);
 }
 
-/* The seed of a failure is printed by what follows it: criterion stops at the first. */
 Test(nat_model, boxes_do_what_a_list_of_sessions_says)
 {
     for (uint64_t seed = 1; seed <= 300; seed++) {
