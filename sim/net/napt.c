@@ -2,8 +2,10 @@
 #include "sim/net/napt.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "node/base/must.h"
+#include "node/base/prefetch.h"
 #include "sim/net/napt_table.h"
 
 static void time_pass(struct napt *nat, uint64_t now_us);
@@ -23,8 +25,9 @@ struct napt *napt_open(const struct napt_config *config, uint32_t external_ip, u
 {
     const char *reason = NULL;
     must(napt_config_check(config, &reason) == ERR_OK);
-    struct napt *nat = calloc(1, sizeof *nat);
+    struct napt *nat = aligned_alloc(PREFETCH_LINE, sizeof *nat);
     must(nat != NULL);
+    memset(nat, 0, sizeof *nat);
     nat->config = config;
     nat->external_ip = external_ip;
     nat->session_free = NAPT_NONE;
@@ -181,6 +184,28 @@ enum napt_verdict napt_in(struct napt *nat, uint64_t now_us, struct napt_packet 
     return NAPT_PASSED;
 }
 
+void napt_expect(const struct napt *nat)
+{
+    prefetch(nat, PREFETCH_LINE);
+}
+
+void napt_expect_in(const struct napt *nat, const struct napt_packet *packet)
+{
+    if (nat->session_cap != 0) {
+        uint32_t chain = napt_arriving_chain(nat, packet->protocol, packet->to, packet->from);
+        prefetch(&nat->session_chains.heads[chain], sizeof(uint32_t));
+    }
+}
+
+void napt_expect_in_next(const struct napt *nat, const struct napt_packet *packet)
+{
+    if (nat->session_cap != 0) {
+        uint32_t chain = napt_arriving_chain(nat, packet->protocol, packet->to, packet->from);
+        uint32_t id = nat->session_chains.heads[chain];
+        prefetch(&nat->sessions[id == NAPT_NONE ? 0 : id], sizeof *nat->sessions);
+    }
+}
+
 /* A packet without a session. Where it passes and what comes in counts, it makes one, by which
  * answers go too: so they leave from the very end that the packet was sent to, whatever the mapping
  * rule, as connection tracking has it. */
@@ -291,7 +316,7 @@ const uint64_t *napt_fates(const struct napt *nat)
 size_t napt_bytes(const struct napt *nat)
 {
     size_t heads = 2 * (size_t)nat->session_cap + 2 * (size_t)nat->mapping_cap + nat->host_cap;
-    return sizeof *nat + nat->session_cap * sizeof *nat->sessions +
+    return sizeof *nat + nat->session_cap * (sizeof *nat->sessions + sizeof *nat->owners) +
            nat->mapping_cap * sizeof *nat->mappings + nat->host_cap * sizeof *nat->hosts +
            heads * sizeof(uint32_t);
 }

@@ -146,6 +146,12 @@ enum napt_verdict napt_out(struct napt *nat, uint64_t now_us, struct napt_packet
 /* A packet that has come to the external address. NAPT_PASSED: packet->to is the inside end now. */
 enum napt_verdict napt_in(struct napt *nat, uint64_t now_us, struct napt_packet *packet);
 
+/* Hints for a packet that will come in, each to be given some time after the one before: they have
+ * memory ready, change nothing, and may be left out. The first is good for one that leaves, too. */
+void napt_expect(const struct napt *nat);
+void napt_expect_in(const struct napt *nat, const struct napt_packet *packet);
+void napt_expect_in_next(const struct napt *nat, const struct napt_packet *packet);
+
 /* A mapping on request (PCP MAP, RFC 6887 section 11): endpoint-independent in mapping and
  * filtering until now_us + lifetime_us, or ended by lifetime_us 0. *external: the port that was
  * suggested if it is free, else another; *granted_us at most request_max_us. ERR_UNSUPPORTED where

@@ -128,17 +128,18 @@ static const char *owned_fault(const struct napt *nat, uint32_t id)
     if ((napt_find_leaving(nat, session->protocol, inside, remote) == id) == is_aside) {
         return "packets leave by a session that is aside, or by none";
     }
-    if (session->mapping >= nat->mapping_cap || nat->mappings[session->mapping].is_free) {
+    const struct napt_owner *owner = &nat->owners[id];
+    if (owner->mapping >= nat->mapping_cap || nat->mappings[owner->mapping].is_free) {
         return "a session has no mapping";
     }
-    const struct napt_mapping *mapping = &nat->mappings[session->mapping];
+    const struct napt_mapping *mapping = &nat->mappings[owner->mapping];
     if (mapping->inside_ip != inside.ip || mapping->inside_port != inside.port ||
         mapping->external_port != session->external_port ||
         mapping->protocol != session->protocol) {
         return "a session and its mapping differ";
     }
-    uint32_t before = session->previous;
-    if (before == NAPT_NONE ? mapping->first != id : nat->sessions[before].next != id) {
+    uint32_t before = owner->previous;
+    if (before == NAPT_NONE ? mapping->first != id : nat->owners[before].next != id) {
         return "a session is not in the list of its mapping";
     }
     return NULL;
@@ -160,7 +161,7 @@ static const char *mappings_fault(const struct napt *nat)
         requests += mapping->request_until_us != 0;
         uint32_t session = mapping->first;
         for (; session != NAPT_NONE && sessions <= nat->session_count; sessions++) {
-            session = nat->sessions[session].next;
+            session = nat->owners[session].next;
         }
     }
     if (requests != nat->request_count) {

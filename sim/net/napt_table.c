@@ -5,14 +5,17 @@
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/base/prefetch.h"
 
 #define CAP_FIRST 8
 #define CAP_MAX   (UINT32_C(1) << 30)
 
 static void sessions_grow(struct napt *nat);
+static void sessions_free(struct napt *nat, uint32_t first);
 static uint32_t session_take(struct napt *nat, unsigned protocol, struct napt_end external,
                              struct napt_end remote);
 static void session_file(struct napt *nat, uint32_t id);
+static void owner_leave(struct napt *nat, uint32_t id);
 static void leaving_link(struct napt *nat, uint32_t id);
 static void leaving_unlink(struct napt *nat, uint32_t id);
 static void arriving_link(struct napt *nat, uint32_t id);
@@ -139,18 +142,42 @@ void napt_room_make(struct napt *nat, uint32_t host)
 static void sessions_grow(struct napt *nat)
 {
     uint32_t old = nat->session_cap;
-    nat->session_cap = cap_next(old);
-    nat->sessions = array_grow(nat->sessions, nat->session_cap, sizeof *nat->sessions);
-    for (uint32_t id = nat->session_cap; id-- > old;) { /* The lowest is taken first. */
-        nat->sessions[id] =
-            (struct napt_session){.flags = NAPT_FREE, .next_arriving = nat->session_free};
-        nat->session_free = id;
+    uint32_t cap = cap_next(old);
+    size_t owners_at = cap * sizeof *nat->sessions;
+    size_t heads_at = owners_at + cap * sizeof *nat->owners;
+    size_t bytes = heads_at + 2 * (size_t)cap * sizeof(uint32_t);
+    bytes += -bytes % PREFETCH_LINE; /* As aligned_alloc wants it. */
+    char *block = aligned_alloc(PREFETCH_LINE, bytes);
+    must(block != NULL);
+    struct napt_session *sessions = (struct napt_session *)(void *)block;
+    struct napt_owner *owners = (struct napt_owner *)(void *)(block + owners_at);
+    if (old != 0) {
+        memcpy(sessions, nat->sessions, old * sizeof *sessions);
+        memcpy(owners, nat->owners, old * sizeof *owners);
+        free(nat->sessions);
     }
-    chains_grow(&nat->session_chains, nat->session_cap, 2);
+    nat->sessions = sessions;
+    nat->owners = owners;
+    nat->session_cap = cap;
+    nat->session_chains.heads = (uint32_t *)(void *)(block + heads_at);
+    nat->session_chains.mask = cap - 1;
+    chains_clear(&nat->session_chains, 2);
+    sessions_free(nat, old);
     for (uint32_t id = 0; id < old; id++) {
         if ((nat->sessions[id].flags & NAPT_FREE) == 0) {
             session_file(nat, id);
         }
+    }
+}
+
+/* All from `first` on; the lowest is taken first. */
+static void sessions_free(struct napt *nat, uint32_t first)
+{
+    for (uint32_t id = nat->session_cap; id-- > first;) {
+        nat->sessions[id] =
+            (struct napt_session){.flags = NAPT_FREE, .next_arriving = nat->session_free};
+        nat->owners[id] = (struct napt_owner){NAPT_NONE, NAPT_NONE, NAPT_NONE};
+        nat->session_free = id;
     }
 }
 
@@ -166,13 +193,10 @@ uint32_t napt_session_add(struct napt *nat, uint32_t mapping, struct napt_end re
     }
     uint32_t id =
         session_take(nat, protocol, (struct napt_end){inside.ip, owner->external_port}, remote);
-    struct napt_session *session = &nat->sessions[id];
-    session->inside_port = inside.port;
-    session->mapping = mapping;
-    session->previous = NAPT_NONE;
-    session->next = owner->first;
+    nat->sessions[id].inside_port = inside.port;
+    nat->owners[id] = (struct napt_owner){mapping, owner->first, NAPT_NONE};
     if (owner->first != NAPT_NONE) {
-        nat->sessions[owner->first].previous = id;
+        nat->owners[owner->first].previous = id;
     }
     owner->first = id;
     session_file(nat, id);
@@ -193,7 +217,6 @@ uint32_t napt_poison_add(struct napt *nat, unsigned protocol, struct napt_end ex
 {
     uint32_t id = session_take(nat, protocol, external, remote);
     nat->sessions[id].flags = NAPT_POISON;
-    nat->sessions[id].mapping = NAPT_NONE;
     session_file(nat, id);
     nat->poison_count++;
     return id;
@@ -234,23 +257,30 @@ void napt_session_drop(struct napt *nat, uint32_t id)
         if ((session->flags & NAPT_ASIDE) == 0) {
             leaving_unlink(nat, id);
         }
-        struct napt_mapping *owner = &nat->mappings[session->mapping];
-        if (session->previous != NAPT_NONE) {
-            nat->sessions[session->previous].next = session->next;
-        } else {
-            owner->first = session->next;
-        }
-        if (session->next != NAPT_NONE) {
-            nat->sessions[session->next].previous = session->previous;
-        }
-        nat->hosts[owner->host].sessions--;
-        nat->session_count--;
-        if (owner->first == NAPT_NONE && owner->request_until_us <= nat->now_us) {
-            mapping_drop(nat, session->mapping);
-        }
+        owner_leave(nat, id);
     }
     *session = (struct napt_session){.flags = NAPT_FREE, .next_arriving = nat->session_free};
     nat->session_free = id;
+}
+
+static void owner_leave(struct napt *nat, uint32_t id)
+{
+    struct napt_owner owner = nat->owners[id];
+    struct napt_mapping *mapping = &nat->mappings[owner.mapping];
+    if (owner.previous != NAPT_NONE) {
+        nat->owners[owner.previous].next = owner.next;
+    } else {
+        mapping->first = owner.next;
+    }
+    if (owner.next != NAPT_NONE) {
+        nat->owners[owner.next].previous = owner.previous;
+    }
+    nat->owners[id] = (struct napt_owner){NAPT_NONE, NAPT_NONE, NAPT_NONE};
+    nat->hosts[mapping->host].sessions--;
+    nat->session_count--;
+    if (mapping->first == NAPT_NONE && mapping->request_until_us <= nat->now_us) {
+        mapping_drop(nat, owner.mapping);
+    }
 }
 
 void napt_session_return(struct napt *nat, uint32_t id)
@@ -329,7 +359,7 @@ bool napt_mapping_is_live(struct napt *nat, uint32_t id)
         if (napt_session_is_live(nat, session)) {
             return true;
         }
-        bool is_last = nat->sessions[session].next == NAPT_NONE;
+        bool is_last = nat->owners[session].next == NAPT_NONE;
         napt_session_drop(nat, session);
         if (is_last) {
             return false; /* It went with its last session. */
@@ -465,11 +495,7 @@ void napt_sweep(struct napt *nat)
 void napt_tables_forget(struct napt *nat)
 {
     nat->session_free = NAPT_NONE;
-    for (uint32_t id = nat->session_cap; id-- > 0;) {
-        nat->sessions[id] =
-            (struct napt_session){.flags = NAPT_FREE, .next_arriving = nat->session_free};
-        nat->session_free = id;
-    }
+    sessions_free(nat, 0);
     chains_clear(&nat->session_chains, 2);
     nat->session_count = 0;
     nat->poison_count = 0;
@@ -492,7 +518,6 @@ void napt_tables_forget(struct napt *nat)
 void napt_tables_close(struct napt *nat)
 {
     free(nat->sessions);
-    free(nat->session_chains.heads);
     free(nat->mappings);
     free(nat->mapping_chains.heads);
     free(nat->hosts);

@@ -36,7 +36,7 @@ enum napt_session_flag {
     NAPT_FREE = 32,
 };
 
-/* 48 bytes. The ends are copies, so that a packet touches nothing but the session it belongs to. */
+/* What a packet touches: half a cache line. The ends are copies, so that it is all. */
 struct napt_session {
     uint64_t expires_us;
     uint32_t inside_ip;
@@ -46,14 +46,18 @@ struct napt_session {
     uint16_t external_port;
     uint8_t protocol;
     uint8_t flags;
-    uint32_t mapping; /* NAPT_NONE for poison. */
     uint32_t next_leaving;
     uint32_t next_arriving; /* Or the next free one. */
-    uint32_t next;          /* Of the same mapping. */
-    uint32_t previous;
 };
 
-_Static_assert(sizeof(struct napt_session) == 48, "the table of a busy box is made of these");
+_Static_assert(sizeof(struct napt_session) == 32, "two sessions are a cache line");
+
+/* The rest of a session, in an array beside. */
+struct napt_owner {
+    uint32_t mapping; /* NAPT_NONE for poison. */
+    uint32_t next;    /* Session of the same mapping. */
+    uint32_t previous;
+};
 
 struct napt_mapping {
     uint64_t request_until_us; /* 0: not on request. */
@@ -80,24 +84,27 @@ struct napt_host { /* An inside address; never forgotten. */
     uint16_t port_next; /* Sequential ports within its block: offset of the next. */
 };
 
-/* As many chains as the records they hold have room: two kinds in one allocation. */
+/* As many chains as the records they hold have room. */
 struct napt_chains {
     uint32_t *heads;
     uint32_t mask; /* Of the hash; the chains of the second kind come mask + 1 later. */
 };
 
 struct napt {
+    /* The first cache line is what a packet of a known session touches. */
     const struct napt_config *config;
-    struct napt_session *sessions;
+    struct napt_session *sessions;     /* One allocation with their owners and chains. */
     struct napt_chains session_chains; /* Leaving, arriving. */
     uint64_t now_us;
-    uint32_t external_ip;
-    uint32_t session_free;
     uint64_t sweep_us; /* Nothing expires before. */
+    uint32_t external_ip;
     uint32_t session_cap;
     uint32_t session_count; /* Poison not included. */
-    uint32_t sessions_most;
     uint32_t poison_count;
+
+    struct napt_owner *owners;
+    uint32_t session_free;
+    uint32_t sessions_most;
     struct napt_mapping *mappings;
     struct napt_chains mapping_chains; /* Wanted, port. */
     uint32_t mapping_cap;
@@ -112,6 +119,9 @@ struct napt {
     struct rng rng;
     uint64_t fates[NAPT_FATE_COUNT];
 };
+
+_Static_assert(offsetof(struct napt, owners) == 64, "what packets touch is one cache line");
+_Static_assert(sizeof(struct napt) % 64 == 0, "what aligned_alloc wants");
 
 /* The chain of two words that together are a key, as a number below mask + 1. */
 static inline uint32_t napt_chain(uint64_t a, uint64_t b, uint32_t mask)
