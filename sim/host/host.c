@@ -48,7 +48,9 @@ struct world *world_open(const struct world_options *options)
     world->options = *options;
     world->shard_count = options->threads > 1 ? options->threads : 1;
     world->hosts = world_memory(options->hosts_max * sizeof(struct host), true);
-    world->sites = world_memory(options->hosts_max * sizeof(struct net_site), true);
+    world->shard_of = world_memory(options->hosts_max, false);
+    world->slots = world_memory(options->hosts_max * sizeof(struct addr_slot), true);
+    world->slot_cap = options->hosts_max;
     for (uint32_t i = 0; i < world->shard_count; i++) {
         world->shards[i] = shard_open(world, i);
     }
@@ -74,7 +76,8 @@ void world_close(struct world *world)
     }
     queue_close(world->scripts);
     free(world->groups);
-    free(world->sites);
+    free(world->slots);
+    free(world->shard_of);
     free(world->hosts);
     free(world);
 }
@@ -277,7 +280,6 @@ int host_start(struct host *host, const struct node_config *config)
     host->incarnation++;
     host->wake_us = PORT_NEVER;
     host->cpu_free_ns = world->now_us * 1000;
-    host->paths_open = 0;
     host->port.ops = &simulated_ops;
     host->port.crypto = world->options.crypto;
     host->port.intern = &host->shard->intern.view;
@@ -312,6 +314,7 @@ void host_kill(struct host *host)
     host->node = NULL;
     host->wake_us = PORT_NEVER;
     host_backlog_drop(host);
+    host_extra_drop(host);
     host_chunks_drop(host);
     host_disk_crash(host);
 }
@@ -412,7 +415,7 @@ static void deliver(struct host *host, const struct event *event, enum host_even
     struct slice bytes = packet_bytes(host->shard, packet);
     record(host, event, kind, bytes);
     host_entry_begin(host);
-    node_on_datagram(host->node, packet->to_path, &packet->from, bytes);
+    node_on_datagram(host->node, packet->to_port - HOST_PORT, &packet->from, bytes);
     host_entry_end(host);
 }
 

@@ -22,7 +22,7 @@
 
 enum {
     HOST_PORT = 8468,                /* UDP port of every main path, as the live node's default. */
-    HOST_PATHS_MAX = 8,              /* Extra paths of one host. */
+    HOST_PATHS_MAX = 512,            /* Extra paths of one host: path p has port HOST_PORT + p. */
     WORLD_THREADS_MAX = 8,           /* As many as a packet's index can name. */
     HOST_GROUP_NODES_MAX = 254,      /* Hosts in one /24. */
     HOST_BACKLOG_BYTES_MAX = 212992, /* Socket buffer: Linux's net.core.rmem_default. */
@@ -96,8 +96,9 @@ struct host {
     uint32_t backlog_first; /* Datagrams that wait for the processor: packet + 1, 0 none. */
     uint32_t backlog_last;
     uint32_t backlog_bytes;
-    uint8_t paths_open; /* Bit per extra path. */
+    uint32_t extra; /* What few hosts have (world.h), + 1; 0: nothing. */
 };
+_Static_assert(sizeof(struct host) <= 256, "four cache lines");
 
 struct world *world_open(const struct world_options *options);
 void world_close(struct world *world);

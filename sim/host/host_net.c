@@ -12,16 +12,15 @@ enum {
     CLASS_MIDDLE = 288,
     CLASS_LARGE = PORT_DATAGRAM_MAX,
     UDP_HEADER_BYTES = 28, /* IPv4 20 (RFC 791) and UDP 8 (RFC 768): what links and MTU count. */
-    HOST_NET_FIRST = 1,    /* First octet of the first address: 1.0.0.0 upwards, one /24 a group. */
     RESOLVE_US = 20000,    /* A name server's answer. */
+    PATH_WORD_BITS = 64,
+    EXTRAS_FIRST = 16,
 };
 
-#define HOST_NONE UINT32_MAX
-
 static const uint16_t class_bytes[PACKET_CLASSES] = {CLASS_SMALL, CLASS_MIDDLE, CLASS_LARGE};
-static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-static uint32_t index_at(const struct world *world, const struct port_addr *addr);
+static struct host_extra *extra_get(struct host *host);
+static bool path_is_open(const struct host *host, int path);
 static uint32_t packet_get(struct shard *shard, size_t len, struct packet **packet);
 
 void packets_open(struct shard *shard)
@@ -71,79 +70,6 @@ size_t world_packet_bytes(const struct world *world)
     return bytes;
 }
 
-void host_addr_of(const struct host *host, uint8_t path, struct port_addr *addr)
-{
-    *addr = host->port.local;
-    uint32_t port = HOST_PORT + path;
-    addr->port[0] = (uint8_t)(port >> 8);
-    addr->port[1] = (uint8_t)port;
-}
-
-uint32_t world_add_host(struct world *world, uint32_t group24)
-{
-    must(world->host_count < world->options.hosts_max);
-    if (group24 >= world->group_cap) {
-        uint32_t cap = group24 * 2 + 64;
-        world->groups = realloc(world->groups, cap * sizeof *world->groups);
-        must(world->groups != NULL);
-        memset(world->groups + world->group_cap, 0,
-               (cap - world->group_cap) * sizeof *world->groups);
-        world->group_cap = cap;
-    }
-    struct addr_group *group = &world->groups[group24];
-    uint32_t index = world->host_count++;
-    uint32_t member = group->count++;
-    if (member == 0) {
-        group->first = index;
-    }
-    /* Members of a group are added one after the other, so that an address finds its host. */
-    must(member < HOST_GROUP_NODES_MAX && group->first + member == index);
-
-    struct host *host = &world->hosts[index];
-    struct port_addr *addr = &host->port.local;
-    memcpy(addr->ip, v4_prefix, sizeof v4_prefix);
-    uint32_t network = ((uint32_t)HOST_NET_FIRST << 16) + group24;
-    addr->ip[12] = (uint8_t)(network >> 16);
-    addr->ip[13] = (uint8_t)(network >> 8);
-    addr->ip[14] = (uint8_t)network;
-    addr->ip[15] = (uint8_t)(member + 1);
-    host_addr_of(host, PORT_MAIN_PATH, addr);
-    host->index = index;
-    host->shard = world->shards[index % world->shard_count];
-    host->wake_us = PORT_NEVER;
-    host->digest = DIGEST_START;
-    rng_stream(&host->entropy, world->options.seed, "entropy", index, 0);
-    return index;
-}
-
-void host_place(struct host *host, const struct net_site *site, uint64_t seed)
-{
-    struct world *world = world_of(host);
-    net_link_init(&host->link, world->options.net, site, seed, host->index);
-    world->sites[host->index] = *site;
-}
-
-struct host *world_find(struct world *world, const struct port_addr *addr)
-{
-    uint32_t index = index_at(world, addr);
-    return index != HOST_NONE ? &world->hosts[index] : NULL;
-}
-
-static uint32_t index_at(const struct world *world, const struct port_addr *addr)
-{
-    if (memcmp(addr->ip, v4_prefix, sizeof v4_prefix) != 0) {
-        return HOST_NONE;
-    }
-    uint32_t network =
-        ((uint32_t)addr->ip[12] << 16) | ((uint32_t)addr->ip[13] << 8) | addr->ip[14];
-    uint32_t group = network - ((uint32_t)HOST_NET_FIRST << 16);
-    uint32_t member = addr->ip[15] - 1u;
-    if (group >= world->group_cap || member >= world->groups[group].count) {
-        return HOST_NONE;
-    }
-    return world->groups[group].first + member;
-}
-
 int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
                    const struct port_addr *remote)
 {
@@ -153,26 +79,65 @@ int host_path_open(struct port *port, enum port_carrier carrier, const struct po
     if (carrier != PORT_UDP) {
         return ERR_UNSUPPORTED;
     }
-    for (int path = 1; path <= HOST_PATHS_MAX; path++) {
-        if ((host->paths_open & (1u << (path - 1))) == 0) {
-            host->paths_open |= (uint8_t)(1u << (path - 1));
-            return path;
+    struct host_extra *extra = extra_get(host);
+    for (int word = 0; word < HOST_PATHS_MAX / PATH_WORD_BITS; word++) {
+        if (extra->paths[word] != UINT64_MAX) {
+            int bit = __builtin_ctzll(~extra->paths[word]);
+            extra->paths[word] |= UINT64_C(1) << bit;
+            return word * PATH_WORD_BITS + bit + 1;
         }
     }
     return ERR_FULL;
 }
 
-void host_path_close(struct port *port, int path)
+static struct host_extra *extra_get(struct host *host)
 {
-    struct host *host = host_of(port);
-    must(path > 0 && path <= HOST_PATHS_MAX);
-    host->paths_open &= (uint8_t) ~(1u << (path - 1));
+    struct shard *shard = host->shard;
+    if (host->extra != 0) {
+        return host_extra(host);
+    }
+    if (shard->extra_free != 0) {
+        host->extra = shard->extra_free;
+        shard->extra_free = host_extra(host)->next_free;
+    } else {
+        if (shard->extra_count == shard->extra_cap) {
+            shard->extra_cap = shard->extra_cap == 0 ? EXTRAS_FIRST : shard->extra_cap * 2;
+            shard->extras = realloc(shard->extras, shard->extra_cap * sizeof(struct host_extra));
+            must(shard->extras != NULL);
+        }
+        host->extra = ++shard->extra_count;
+    }
+    struct host_extra *extra = host_extra(host);
+    *extra = (struct host_extra){0};
+    return extra;
+}
+
+void host_extra_drop(struct host *host)
+{
+    struct host_extra *extra = host_extra(host);
+    if (extra != NULL) {
+        extra->next_free = host->shard->extra_free;
+        host->shard->extra_free = host->extra;
+        host->extra = 0;
+    }
 }
 
 static bool path_is_open(const struct host *host, int path)
 {
-    return path == PORT_MAIN_PATH ||
-           (path > 0 && path <= HOST_PATHS_MAX && (host->paths_open & (1u << (path - 1))) != 0);
+    if (path == PORT_MAIN_PATH) {
+        return true;
+    }
+    const struct host_extra *extra = host_extra(host);
+    return extra != NULL && path > 0 && path <= HOST_PATHS_MAX &&
+           (extra->paths[(path - 1) / PATH_WORD_BITS] >> (path - 1) % PATH_WORD_BITS & 1) != 0;
+}
+
+void host_path_close(struct port *port, int path)
+{
+    struct host *host = host_of(port);
+    must(path != PORT_MAIN_PATH && path_is_open(host, path));
+    host_extra(host)->paths[(path - 1) / PATH_WORD_BITS] &=
+        ~(UINT64_C(1) << (path - 1) % PATH_WORD_BITS);
 }
 
 /* First messages of handshakes are three quarters padding: it need not fill the caches. */
@@ -215,17 +180,17 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
     }
     shard->counts.datagrams_sent++;
     shard->counts.bytes_sent += bytes.len;
-    uint32_t receiver = index_at(world, to);
-    uint32_t to_path = ((uint32_t)to->port[0] << 8 | to->port[1]) - HOST_PORT;
-    if (receiver == HOST_NONE || to_path > HOST_PATHS_MAX) {
+    const struct addr_slot *slot = addr_slot(world, to);
+    uint32_t to_port = addr_port(to);
+    if (slot == NULL || to_port - HOST_PORT > HOST_PATHS_MAX) {
         shard->counts.datagrams_lost++;
         return ERR_OK; /* Nobody lives there: the network does not tell. */
     }
     /* What the processor has spent in this entry so far delays what it sends. */
     uint64_t leave_us = port->now_us + port->spent_ns / 1000;
     uint64_t arrive_us;
-    if (net_depart(world->options.net, &host->link, &world->sites[receiver],
-                   bytes.len + UDP_HEADER_BYTES, leave_us, &arrive_us) != NET_PASSED) {
+    if (net_depart(world->options.net, &host->link, &slot->site, bytes.len + UDP_HEADER_BYTES,
+                   leave_us, &arrive_us) != NET_PASSED) {
         shard->counts.datagrams_lost++;
         return ERR_OK;
     }
@@ -234,12 +199,12 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
     uint32_t index = packet_get(shard, kept, &packet);
     packet->len = (uint16_t)bytes.len;
     packet->kept = (uint16_t)kept;
-    host_addr_of(host, (uint8_t)path, &packet->from);
-    packet->to_path = (uint8_t)to_path;
+    host_addr_of(host, path, &packet->from);
+    packet->to_port = (uint16_t)to_port;
     packet->is_received = false;
     memcpy(packet->bytes, bytes.data, kept);
     struct event event = {.time_us = arrive_us,
-                          .destination = receiver,
+                          .destination = slot->host,
                           .source = host->index,
                           .sequence = host->sequence++,
                           .payload = event_payload(HOST_EVENT_DATAGRAM, index)};
@@ -292,7 +257,7 @@ bool host_receive(struct host *host, const struct event *event, struct packet *p
             return false;
         }
     }
-    if (host->node == NULL || !path_is_open(host, packet->to_path)) {
+    if (host->node == NULL || !path_is_open(host, packet->to_port - HOST_PORT)) {
         drop(shard, index, &shard->counts.datagrams_dead);
         return false;
     }

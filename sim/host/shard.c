@@ -60,6 +60,7 @@ void shard_close(struct shard *shard)
     free(shard->deliveries.items);
     free(shard->deliveries.text);
     free(shard->errands);
+    free(shard->extras);
     free(shard);
 }
 
@@ -80,7 +81,7 @@ uint64_t shard_next_us(struct shard *shard)
 void shard_push(struct shard *shard, const struct event *event)
 {
     struct world *world = shard->world;
-    uint32_t to = event->destination % world->shard_count;
+    uint32_t to = world->shard_of[event->destination];
     if (to == shard->number) {
         queue_push(shard->queue, event);
         return;

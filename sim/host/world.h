@@ -16,6 +16,8 @@
 #ifndef SIM_HOST_WORLD_H
 #define SIM_HOST_WORLD_H
 
+#include <string.h>
+
 #include "sim/engine/digest.h"
 #include "sim/host/crew.h"
 #include "sim/host/host.h"
@@ -27,7 +29,7 @@ struct packet {
     uint16_t len;
     uint16_t kept; /* Bytes that are stored: what pads a datagram behind them is zero. */
     struct port_addr from;
-    uint8_t to_path;
+    uint16_t to_port;
     uint8_t is_received; /* The downlink has been charged. */
     uint8_t bytes[];
 };
@@ -115,10 +117,34 @@ struct errand {
     int status;
 };
 
-/* The hosts of a /24: neighbours in the array of hosts. */
+/* --- addresses -------------------------------------------------------------------------------- */
+
+enum {
+    ADDR_NET_FIRST = 1 << 16, /* The first /24 of all: 1.0.0.0 upwards, one for each group. */
+    /* RFC 1918: these are nobody's in the public network. */
+    ADDR_NET_PRIVATE = 10 << 16,
+    ADDR_NET_PRIVATE_END = 11 << 16,
+    /* Up to the last /24 of unicast addresses. */
+    ADDR_GROUPS_MAX = (224 << 16) - ADDR_NET_FIRST - (ADDR_NET_PRIVATE_END - ADDR_NET_PRIVATE),
+};
+
+/* A public address that is given: what a sender needs to know of who is there. */
+struct addr_slot {
+    struct net_site site;
+    uint32_t host; /* Its index. */
+};
+
+/* A /24: a stretch of slots, which may have room for more. */
 struct addr_group {
     uint32_t first;
-    uint32_t count;
+    uint16_t count;
+    uint16_t room;
+};
+
+/* What few hosts have; the others keep to their cache lines. */
+struct host_extra {
+    uint64_t paths[HOST_PATHS_MAX / 64]; /* Bit p - 1: extra path p is open. */
+    uint32_t next_free;
 };
 
 /* Events on their way from one shard to another. */
@@ -145,6 +171,10 @@ struct shard {
     uint32_t errand_count;
     uint32_t errand_cap;
     uint32_t errand_free; /* Index + 1. */
+    struct host_extra *extras;
+    uint32_t extra_count;
+    uint32_t extra_cap;
+    uint32_t extra_free; /* Index + 1. */
     struct host_chunk *free_chunks[CHUNK_CLASSES];
     uint8_t *chunk_next;
     uint8_t *chunk_end;
@@ -158,7 +188,7 @@ struct shard {
 struct world {
     struct world_options options;
     struct host *hosts;
-    struct net_site *sites; /* By host: all that a sender needs of the receiver. */
+    uint8_t *shard_of; /* By host: the number of the shard that runs it. */
     uint32_t host_count;
     uint32_t shard_count;
     struct shard *shards[SHARDS_MAX];
@@ -166,6 +196,9 @@ struct world {
     struct queue *scripts;     /* Scripted events: between windows. */
     struct addr_group *groups; /* By /24. */
     uint32_t group_cap;
+    uint32_t slot_count;
+    uint32_t slot_cap;
+    struct addr_slot *slots;
     uint64_t now_us;
     uint64_t told_us;    /* When what is being told was delivered. */
     uint64_t window_us;  /* End of the present window, or of the last. */
@@ -194,6 +227,46 @@ static inline struct world *world_of(const struct host *host)
     return host->shard->world;
 }
 
+static inline uint32_t addr_group_net(uint32_t group24)
+{
+    uint32_t net = ADDR_NET_FIRST + group24;
+    return net < ADDR_NET_PRIVATE ? net : net + (ADDR_NET_PRIVATE_END - ADDR_NET_PRIVATE);
+}
+
+/* IPv4 in host byte order; false for what is not v4-mapped. */
+static inline bool addr_ip(const struct port_addr *addr, uint32_t *ip)
+{
+    static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    *ip = (uint32_t)addr->ip[12] << 24 | (uint32_t)addr->ip[13] << 16 |
+          (uint32_t)addr->ip[14] << 8 | addr->ip[15];
+    return memcmp(addr->ip, v4_prefix, sizeof v4_prefix) == 0;
+}
+
+static inline uint32_t addr_port(const struct port_addr *addr)
+{
+    return (uint32_t)addr->port[0] << 8 | addr->port[1];
+}
+
+/* NULL where nobody is. */
+static inline struct addr_slot *addr_slot(const struct world *world, const struct port_addr *addr)
+{
+    uint32_t ip;
+    if (!addr_ip(addr, &ip)) {
+        return NULL;
+    }
+    uint32_t net = ip >> 8;
+    uint32_t group = net - ADDR_NET_FIRST;
+    if (net >= ADDR_NET_PRIVATE) {
+        group = net >= ADDR_NET_PRIVATE_END ? group - (ADDR_NET_PRIVATE_END - ADDR_NET_PRIVATE)
+                                            : UINT32_MAX;
+    }
+    uint32_t member = (ip & 0xff) - 1;
+    if (group >= world->group_cap || member >= world->groups[group].count) {
+        return NULL;
+    }
+    return &world->slots[world->groups[group].first + member];
+}
+
 /* An event from a host to itself. */
 void host_post(struct host *host, uint64_t time_us, enum host_event kind, uint32_t index);
 void *world_memory(size_t bytes, bool is_huge); /* Zeroed, or the process ends. */
@@ -213,6 +286,13 @@ void shard_push(struct shard *shard, const struct event *event);
 /* One event. */
 void host_dispatch(struct shard *shard, const struct event *event);
 
+/* host_addr.c */
+void addr_set(struct port_addr *addr, uint32_t ip, uint32_t port);
+/* Where datagrams of this path come from, as the host itself knows it. */
+void host_addr_of(const struct host *host, int path, struct port_addr *addr);
+/* The next free address of the group, for this host. */
+uint32_t addr_take(struct world *world, uint32_t group24, uint32_t host);
+
 /* host_net.c */
 void packets_open(struct shard *shard);
 void packets_close(struct shard *shard);
@@ -228,10 +308,16 @@ void host_path_close(struct port *port, int path);
 int host_resolve(struct port *port, const char *name, uint32_t ticket);
 /* True when the packet reaches the node now; false when it was dropped or has to wait. */
 bool host_receive(struct host *host, const struct event *event, struct packet *packet);
+/* What the host has beside what all have; NULL, or memory that is good until the shard's next one.
+ */
+static inline struct host_extra *host_extra(const struct host *host)
+{
+    return host->extra != 0 ? &host->shard->extras[host->extra - 1] : NULL;
+}
+void host_extra_drop(struct host *host);
 /* The next packet of the backlog, its index in *index; NULL when the node has gone meanwhile. */
 struct packet *host_backlog_next(struct host *host, uint32_t *index);
 void host_backlog_drop(struct host *host);
-void host_addr_of(const struct host *host, uint8_t path, struct port_addr *addr);
 
 /* host_clock.c */
 void host_wake_at(struct port *port, uint64_t due_us);

@@ -289,6 +289,57 @@ Test(port, an_extra_path_is_at_the_address_of_the_main_one)
     }
 }
 
+enum { PATHS_MIN = 256, PATHS_MAX = 1024 };
+
+struct opened {
+    int paths[PATHS_MAX];
+    unsigned count;
+    int status; /* Of the one that was refused. */
+};
+
+static void open_all_paths(struct probe *p, void *arg)
+{
+    struct opened *opened = arg;
+    while (opened->count < PATHS_MAX) {
+        int path = p->port->ops->path_open(p->port, PORT_UDP, NULL, NULL);
+        if (path < 0) {
+            opened->status = path;
+            return;
+        }
+        opened->paths[opened->count++] = path;
+    }
+}
+
+/* As many as a birthday attack on a box's ports wants. */
+Test(port, paths_are_many_and_each_is_a_socket_of_its_own)
+{
+    struct opened opened = {0};
+    port_host_enter(hosts, 0, open_all_paths, &opened);
+    cr_assert_geq(opened.count, (unsigned)PATHS_MIN);
+    cr_assert_eq(opened.status, ERR_FULL);
+    probe(1)->on_datagram = answer;
+    const unsigned chosen[] = {0, opened.count / 2, opened.count - 1};
+    for (unsigned i = 0; i < array_len(chosen); i++) {
+        struct shot shot = {
+            .to = probe(1)->port->local, .len = 12, .path = opened.paths[chosen[i]]};
+        port_host_enter(hosts, 0, shoot, &shot);
+        cr_assert_eq(shot.status, ERR_OK);
+        cr_assert(port_host_run(hosts, first_has_received, &(unsigned){i + 1}, LIMIT));
+        cr_assert_eq(probe(0)->datagrams[i].path, shot.path);
+        for (unsigned j = 0; j < i; j++) {
+            cr_assert_not(
+                port_addr_equal(&probe(1)->datagrams[i].from, &probe(1)->datagrams[j].from));
+        }
+    }
+    int again = 0;
+    port_host_enter(hosts, 0, close_path, &opened.paths[7]);
+    port_host_enter(hosts, 0, open_path, &again);
+    cr_assert_eq(again, opened.paths[7]);
+    for (unsigned i = 0; i < opened.count; i++) {
+        port_host_enter(hosts, 0, close_path, &opened.paths[i]);
+    }
+}
+
 static void open_carriers(struct probe *p, void *arg)
 {
     /* A host without a carrier says so and opens nothing. */
