@@ -75,6 +75,7 @@ void world_close(struct world *world)
         shard_close(world->shards[i]);
     }
     queue_close(world->scripts);
+    boxes_close(world);
     free(world->groups);
     free(world->slots);
     free(world->shard_of);
@@ -116,6 +117,7 @@ struct host_counts world_counts(const struct world *world)
         sum.events += counts->events;
         sum.datagrams_sent += counts->datagrams_sent;
         sum.datagrams_lost += counts->datagrams_lost;
+        sum.datagrams_filtered += counts->datagrams_filtered;
         sum.datagrams_dead += counts->datagrams_dead;
         sum.bytes_sent += counts->bytes_sent;
     }
@@ -365,19 +367,12 @@ static struct event event_of(struct host *host, uint64_t time_us, enum host_even
                           .payload = event_payload(kind, index)};
 }
 
-/* The host's present: inside a window its shard's, else everybody's. */
-static uint64_t now_of(const struct host *host)
-{
-    const struct world *world = world_of(host);
-    return world->is_in_window ? host->shard->now_us : world->now_us;
-}
-
 void host_entry_begin(struct host *host)
 {
     struct shard *shard = host->shard;
     must(shard->entered == NULL); /* Laws: one thread, never re-entered. */
     shard->entered = host;
-    host->port.now_us = now_of(host);
+    host->port.now_us = host_now_us(host);
     host->port.wall_us = shard->world->options.wall_start_us + host->port.now_us;
     host->port.spent_ns = 0;
 }
@@ -386,7 +381,7 @@ void host_entry_end(struct host *host)
 {
     struct shard *shard = host->shard;
     must(shard->entered == host);
-    must(host->port.now_us == now_of(host)); /* Law: time stood still. */
+    must(host->port.now_us == host_now_us(host)); /* Law: time stood still. */
     uint64_t free_ns = host->port.now_us * 1000;
     free_ns = host->cpu_free_ns > free_ns ? host->cpu_free_ns : free_ns;
     host->cpu_free_ns = free_ns + host->port.spent_ns;
@@ -422,6 +417,16 @@ static void deliver(struct host *host, const struct event *event, enum host_even
 static void on_datagram(struct host *host, const struct event *event, uint32_t index)
 {
     struct packet *packet = packet_at(world_of(host), index);
+    struct event inside;
+    if (host->extra != 0) {
+        host = host_behind(host, index, packet);
+        if (host == NULL) {
+            return;
+        }
+        inside = *event;
+        inside.destination = host->index;
+        event = &inside;
+    }
     if (host_receive(host, event, packet)) {
         deliver(host, event, HOST_EVENT_DATAGRAM, packet);
         packet_free(host->shard, index);

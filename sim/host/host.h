@@ -18,6 +18,7 @@
 #include "node/node.h"
 #include "sim/engine/queue.h"
 #include "sim/engine/replay.h"
+#include "sim/net/napt.h"
 #include "sim/net/net.h"
 
 enum {
@@ -26,7 +27,10 @@ enum {
     WORLD_THREADS_MAX = 8,           /* As many as a packet's index can name. */
     HOST_GROUP_NODES_MAX = 254,      /* Hosts in one /24. */
     HOST_BACKLOG_BYTES_MAX = 212992, /* Socket buffer: Linux's net.core.rmem_default. */
+    HOST_TTL = 64,                   /* Of a datagram that asks for none: RFC 1700's default. */
+    WORLD_BOX_DEPTH_MAX = 8,         /* NAT boxes one inside the other. */
 };
+#define WORLD_BOX_NONE UINT32_MAX
 
 enum host_event {
     HOST_EVENT_DATAGRAM,
@@ -73,8 +77,9 @@ struct world_options {
 struct host_counts {
     uint64_t events;
     uint64_t datagrams_sent;
-    uint64_t datagrams_lost; /* By the network: loss, queues, MTU. */
-    uint64_t datagrams_dead; /* Arrived at a host whose node was down. */
+    uint64_t datagrams_lost;     /* By the network: loss, queues, MTU, TTL, and boxes: */
+    uint64_t datagrams_filtered; /* Those of the lost that a NAT box let not pass. */
+    uint64_t datagrams_dead;     /* Arrived at a host whose node was down. */
     uint64_t bytes_sent;
 };
 
@@ -105,6 +110,25 @@ void world_close(struct world *world);
 
 /* Adds a host in address group `group24` (hosts of one group share a /24). Returns its index. */
 uint32_t world_add_host(struct world *world, uint32_t group24);
+
+/* A NAT box in address group `group24`: its external address takes a place in the /24 as a host's
+ * would. `outer` is WORLD_BOX_NONE or the box it stands behind (a carrier's, or a second router):
+ * then its external address is a private one of that box's inside. Inside it addresses
+ * are 10.x.y.z, and 10.x.y.1 is its own. A firewall translates nothing: who is behind it has
+ * addresses of its outside. config is borrowed for the life of the world. Returns the box's number.
+ */
+uint32_t world_add_box(struct world *world, uint32_t group24, const struct napt_config *config,
+                       uint32_t outer);
+/* A host behind a box. All that is behind one outermost box is run by one shard. Returns its index.
+ */
+uint32_t world_add_host_behind(struct world *world, uint32_t box);
+uint32_t world_box_count(const struct world *world);
+struct napt *world_box(struct world *world, uint32_t box);
+/* The one that stands next before the host; WORLD_BOX_NONE: the host is public. */
+uint32_t world_box_of(const struct world *world, uint32_t host);
+/* A fault: the box gets another external address and forgets all it knew. Between windows. */
+void world_renumber_box(struct world *world, uint32_t box);
+
 struct host *world_host(struct world *world, uint32_t index);
 uint32_t world_host_count(const struct world *world);
 uint64_t world_now_us(const struct world *world);
@@ -133,10 +157,11 @@ void world_digest_chains(const struct world *world, uint64_t *chains); /* One pe
 /* Points the context at the world's clock and counters, for as long as the world is open. */
 void world_replay_context(const struct world *world, struct replay_context *context);
 
-/* Where the host is in the network, and the stream of its link. Before it first starts. */
+/* Where the host is in the network, and the stream of its link. Before it first starts. A box is
+ * where the first host behind it is. */
 void host_place(struct host *host, const struct net_site *site, uint64_t seed);
 
-/* The host whose main path has this address, or NULL. */
+/* The host whose main path has this address in the public network, or NULL. */
 struct host *world_find(struct world *world, const struct port_addr *addr);
 
 /* Brings a node up on the host: fresh memory, the disk as it was left. ERR_* of node_init. */

@@ -16,7 +16,6 @@ enum { GROUPS_FIRST = 64 };
 static struct addr_group *group_at(struct world *world, uint32_t group24);
 static uint32_t group_room(struct world *world, struct addr_group *group);
 static void slots_reserve(struct world *world, size_t count);
-static struct host *host_make(struct world *world, uint32_t index, uint32_t ip);
 
 void addr_set(struct port_addr *addr, uint32_t ip, uint32_t port)
 {
@@ -38,24 +37,31 @@ void host_addr_of(const struct host *host, int path, struct port_addr *addr)
 
 uint32_t world_add_host(struct world *world, uint32_t group24)
 {
-    must(world->host_count < world->options.hosts_max);
-    uint32_t index = world->host_count++;
+    uint32_t index = world->host_count;
     uint32_t ip = addr_take(world, group24, index);
-    world->shard_of[index] = (uint8_t)(index % world->shard_count);
-    host_make(world, index, ip);
-    return index;
+    return host_make(world, ip, index % world->shard_count)->index;
 }
 
-static struct host *host_make(struct world *world, uint32_t index, uint32_t ip)
+struct host *host_make(struct world *world, uint32_t ip, uint32_t shard)
 {
+    must(world->host_count < world->options.hosts_max);
+    uint32_t index = world->host_count++;
     struct host *host = &world->hosts[index];
     addr_set(&host->port.local, ip, HOST_PORT);
     host->index = index;
-    host->shard = world->shards[world->shard_of[index]];
+    host->shard = world->shards[shard];
+    world->shard_of[index] = (uint8_t)shard;
     host->wake_us = PORT_NEVER;
     host->digest = DIGEST_START;
     rng_stream(&host->entropy, world->options.seed, "entropy", index, 0);
     return host;
+}
+
+uint32_t host_ip(const struct host *host)
+{
+    uint32_t ip;
+    must(addr_ip(&host->port.local, &ip));
+    return ip;
 }
 
 uint32_t addr_take(struct world *world, uint32_t group24, uint32_t host)
@@ -125,13 +131,21 @@ void host_place(struct host *host, const struct net_site *site, uint64_t seed)
 {
     struct world *world = world_of(host);
     net_link_init(&host->link, world->options.net, site, seed, host->index);
-    struct addr_slot *slot = addr_slot(world, &host->port.local);
-    must(slot != NULL && slot->host == host->index);
-    slot->site = *site;
+    struct addr_slot *slot = addr_slot(world, host_ip(host));
+    if (slot != NULL) { /* No private address. */
+        must(slot->host == host->index);
+        slot->site = *site;
+    }
+    box_place(host, site);
 }
 
 struct host *world_find(struct world *world, const struct port_addr *addr)
 {
-    const struct addr_slot *slot = addr_slot(world, addr);
-    return slot != NULL ? &world->hosts[slot->host] : NULL;
+    uint32_t ip;
+    const struct addr_slot *slot = addr_ip(addr, &ip) ? addr_slot(world, ip) : NULL;
+    if (slot == NULL || slot->host == HOST_NONE) {
+        return NULL;
+    }
+    struct host *host = &world->hosts[slot->host];
+    return host_ip(host) == ip ? host : NULL; /* A box is no host. */
 }

@@ -19,8 +19,11 @@ enum {
 
 static const uint16_t class_bytes[PACKET_CLASSES] = {CLASS_SMALL, CLASS_MIDDLE, CLASS_LARGE};
 
-static struct host_extra *extra_get(struct host *host);
 static bool path_is_open(const struct host *host, int path);
+static bool route_find(struct host *host, int path, const struct port_addr *to,
+                       struct route *route);
+static bool depart(struct host *host, const struct route *route, size_t bytes, uint64_t leave_us,
+                   uint64_t *arrive_us);
 static uint32_t packet_get(struct shard *shard, size_t len, struct packet **packet);
 
 void packets_open(struct shard *shard)
@@ -79,7 +82,7 @@ int host_path_open(struct port *port, enum port_carrier carrier, const struct po
     if (carrier != PORT_UDP) {
         return ERR_UNSUPPORTED;
     }
-    struct host_extra *extra = extra_get(host);
+    struct host_extra *extra = host_extra_get(host);
     for (int word = 0; word < HOST_PATHS_MAX / PATH_WORD_BITS; word++) {
         if (extra->paths[word] != UINT64_MAX) {
             int bit = __builtin_ctzll(~extra->paths[word]);
@@ -90,7 +93,7 @@ int host_path_open(struct port *port, enum port_carrier carrier, const struct po
     return ERR_FULL;
 }
 
-static struct host_extra *extra_get(struct host *host)
+struct host_extra *host_extra_get(struct host *host)
 {
     struct shard *shard = host->shard;
     if (host->extra != 0) {
@@ -108,14 +111,16 @@ static struct host_extra *extra_get(struct host *host)
         host->extra = ++shard->extra_count;
     }
     struct host_extra *extra = host_extra(host);
-    *extra = (struct host_extra){0};
+    *extra = (struct host_extra){.box = WORLD_BOX_NONE};
     return extra;
 }
 
 void host_extra_drop(struct host *host)
 {
     struct host_extra *extra = host_extra(host);
-    if (extra != NULL) {
+    if (extra != NULL && extra->box != WORLD_BOX_NONE) {
+        *extra = (struct host_extra){.box = extra->box};
+    } else if (extra != NULL) {
         extra->next_free = host->shard->extra_free;
         host->shard->extra_free = host->extra;
         host->extra = 0;
@@ -167,10 +172,8 @@ struct slice packet_bytes(struct shard *shard, const struct packet *packet)
 int host_send(struct port *port, int path, const struct port_addr *to, struct slice bytes,
               struct port_send_flags flags)
 {
-    (void)flags; /* No model reads them yet: TTL is NAT traversal's, ECN congestion control's. */
     struct host *host = host_of(port);
     struct shard *shard = host->shard;
-    struct world *world = shard->world;
     must(shard->entered == host); /* Law: a node acts only inside an entry of its own. */
     if (bytes.len > PORT_DATAGRAM_MAX) {
         return ERR_TOO_LARGE;
@@ -180,17 +183,15 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
     }
     shard->counts.datagrams_sent++;
     shard->counts.bytes_sent += bytes.len;
-    const struct addr_slot *slot = addr_slot(world, to);
-    uint32_t to_port = addr_port(to);
-    if (slot == NULL || to_port - HOST_PORT > HOST_PATHS_MAX) {
+    struct route route = {.ttl = flags.ttl != 0 ? flags.ttl : HOST_TTL};
+    if (!route_find(host, path, to, &route)) {
         shard->counts.datagrams_lost++;
         return ERR_OK; /* Nobody lives there: the network does not tell. */
     }
     /* What the processor has spent in this entry so far delays what it sends. */
     uint64_t leave_us = port->now_us + port->spent_ns / 1000;
     uint64_t arrive_us;
-    if (net_depart(world->options.net, &host->link, &slot->site, bytes.len + UDP_HEADER_BYTES,
-                   leave_us, &arrive_us) != NET_PASSED) {
+    if (!depart(host, &route, bytes.len + UDP_HEADER_BYTES, leave_us, &arrive_us)) {
         shard->counts.datagrams_lost++;
         return ERR_OK;
     }
@@ -199,17 +200,45 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
     uint32_t index = packet_get(shard, kept, &packet);
     packet->len = (uint16_t)bytes.len;
     packet->kept = (uint16_t)kept;
-    host_addr_of(host, path, &packet->from);
-    packet->to_port = (uint16_t)to_port;
+    addr_set(&packet->from, route.packet.from.ip, route.packet.from.port);
+    packet->to_port = route.packet.to.port;
     packet->is_received = false;
+    packet->ttl = route.ttl;
+    packet->depth = route.depth;
     memcpy(packet->bytes, bytes.data, kept);
     struct event event = {.time_us = arrive_us,
-                          .destination = slot->host,
+                          .destination = route.host,
                           .source = host->index,
                           .sequence = host->sequence++,
                           .payload = event_payload(HOST_EVENT_DATAGRAM, index)};
     shard_push(shard, &event);
     return ERR_OK;
+}
+
+/* Fills in where a datagram to this address goes. False when it goes nowhere. */
+static bool route_find(struct host *host, int path, const struct port_addr *to, struct route *route)
+{
+    if (!addr_ip(to, &route->packet.to.ip)) {
+        return false;
+    }
+    route->packet.to.port = (uint16_t)addr_port(to);
+    route->packet.from = (struct napt_end){host_ip(host), (uint16_t)(HOST_PORT + path)};
+    enum route_end end = box_route(host, route);
+    if (end == ROUTE_FILTERED || end == ROUTE_REJECTED) { /* Of UDP nobody is told. */
+        host->shard->counts.datagrams_filtered++;
+    }
+    return end == ROUTE_FOUND;
+}
+
+static bool depart(struct host *host, const struct route *route, size_t bytes, uint64_t leave_us,
+                   uint64_t *arrive_us)
+{
+    const struct net_config *net = world_of(host)->options.net;
+    if (route->site == NULL) {
+        return net_depart_inside(net, &host->link, bytes, leave_us, arrive_us) == NET_PASSED;
+    }
+    return net_depart(net, &host->link, route->site, bytes, leave_us, arrive_us) == NET_PASSED &&
+           route->ttl > 0;
 }
 
 static void drop(struct shard *shard, uint32_t index, uint64_t *counter)
@@ -235,6 +264,18 @@ static void backlog_add(struct host *host, struct packet *packet, uint32_t index
         host_post(host, (host->cpu_free_ns + 999) / 1000, HOST_EVENT_READY, 0);
     }
     host->backlog_last = index + 1;
+}
+
+struct host *host_behind(struct host *host, uint32_t index, struct packet *packet)
+{
+    struct shard *shard = host->shard;
+    enum route_end end = box_admit(&host, packet, NAPT_UDP, NAPT_SEGMENT_DATA);
+    if (end == ROUTE_FOUND) {
+        return host;
+    }
+    shard->counts.datagrams_filtered += end != ROUTE_LOST;
+    drop(shard, index, &shard->counts.datagrams_lost);
+    return NULL;
 }
 
 bool host_receive(struct host *host, const struct event *event, struct packet *packet)

@@ -31,7 +31,9 @@ struct packet {
     struct port_addr from;
     uint16_t to_port;
     uint8_t is_received; /* The downlink has been charged. */
-    uint8_t bytes[];
+    uint8_t ttl;         /* What is left of it before the receiver's boxes. */
+    uint8_t depth;       /* Of the receiver's boxes, outermost first: so many are behind it. */
+    _Alignas(uint32_t) uint8_t bytes[];
 };
 
 enum {
@@ -131,8 +133,9 @@ enum {
 /* A public address that is given: what a sender needs to know of who is there. */
 struct addr_slot {
     struct net_site site;
-    uint32_t host; /* Its index. */
+    uint32_t host; /* Its index; the first one behind the box whose address this is; HOST_NONE. */
 };
+#define HOST_NONE UINT32_MAX
 
 /* A /24: a stretch of slots, which may have room for more. */
 struct addr_group {
@@ -141,8 +144,57 @@ struct addr_group {
     uint16_t room;
 };
 
+/* --- boxes ------------------------------------------------------------------------------------ */
+
+/* A private /24: a stretch of the members of a box. */
+struct inside_net {
+    uint32_t box;
+    uint32_t first;
+};
+
+/* A realm is a network with addresses of its own: the public one, or the inside of a box that
+ * translates. The inside of a firewall is part of the realm around it. */
+struct box {
+    struct napt *nat;
+    uint32_t outer;     /* The box it stands behind; WORLD_BOX_NONE. */
+    uint32_t outermost; /* Of those, or itself. */
+    uint32_t realm;     /* Of its inside: the box that translates; WORLD_BOX_NONE: public. */
+    uint32_t group24;
+    uint32_t first_host; /* Behind it, in whose name it gets events; HOST_NONE. */
+    uint32_t other_ip;   /* What its external address was, or 0. */
+    uint8_t depth;       /* Boxes around it. */
+    uint8_t shard;
+    bool is_firewall;
+    /* Of a realm: its members, hosts and MEMBER_BOX | boxes, in the order of their addresses. */
+    uint32_t member_count;
+    uint32_t member_cap;
+    uint32_t *members;
+    uint32_t net_last; /* The last of its /24s. */
+    /* Of an outermost box: all /24s inside, so that no address is given twice behind it. */
+    uint32_t net_count;
+    uint32_t net_cap;
+    struct inside_net *nets;
+};
+
+/* Where a packet goes from here, and what it looks like there. */
+struct route {
+    struct napt_packet packet;
+    const struct net_site *site; /* NULL: somebody behind the same box, along no path. */
+    uint32_t host;               /* Who gets the event. */
+    uint8_t ttl;                 /* Before, what it starts with; after, what is left. */
+    uint8_t depth;               /* As struct packet has it. */
+};
+
+enum route_end {
+    ROUTE_FOUND,
+    ROUTE_LOST, /* There is nobody, or the TTL has run out. */
+    ROUTE_FILTERED,
+    ROUTE_REJECTED, /* As filtered, and the sender is told if it can be. */
+};
+
 /* What few hosts have; the others keep to their cache lines. */
 struct host_extra {
+    uint32_t box;                        /* It stands behind; WORLD_BOX_NONE. */
     uint64_t paths[HOST_PATHS_MAX / 64]; /* Bit p - 1: extra path p is open. */
     uint32_t next_free;
 };
@@ -199,6 +251,9 @@ struct world {
     uint32_t slot_count;
     uint32_t slot_cap;
     struct addr_slot *slots;
+    struct box *boxes;
+    uint32_t box_count;
+    uint32_t box_cap;
     uint64_t now_us;
     uint64_t told_us;    /* When what is being told was delivered. */
     uint64_t window_us;  /* End of the present window, or of the last. */
@@ -227,6 +282,13 @@ static inline struct world *world_of(const struct host *host)
     return host->shard->world;
 }
 
+/* The host's present: inside a window its shard's, else everybody's. */
+static inline uint64_t host_now_us(const struct host *host)
+{
+    const struct world *world = world_of(host);
+    return world->is_in_window ? host->shard->now_us : world->now_us;
+}
+
 static inline uint32_t addr_group_net(uint32_t group24)
 {
     uint32_t net = ADDR_NET_FIRST + group24;
@@ -247,13 +309,9 @@ static inline uint32_t addr_port(const struct port_addr *addr)
     return (uint32_t)addr->port[0] << 8 | addr->port[1];
 }
 
-/* NULL where nobody is. */
-static inline struct addr_slot *addr_slot(const struct world *world, const struct port_addr *addr)
+/* NULL for an address that has not been given in the public network. */
+static inline struct addr_slot *addr_slot(const struct world *world, uint32_t ip)
 {
-    uint32_t ip;
-    if (!addr_ip(addr, &ip)) {
-        return NULL;
-    }
     uint32_t net = ip >> 8;
     uint32_t group = net - ADDR_NET_FIRST;
     if (net >= ADDR_NET_PRIVATE) {
@@ -288,10 +346,28 @@ void host_dispatch(struct shard *shard, const struct event *event);
 
 /* host_addr.c */
 void addr_set(struct port_addr *addr, uint32_t ip, uint32_t port);
+struct host *host_make(struct world *world, uint32_t ip, uint32_t shard);
+uint32_t host_ip(const struct host *host);
 /* Where datagrams of this path come from, as the host itself knows it. */
 void host_addr_of(const struct host *host, int path, struct port_addr *addr);
 /* The next free address of the group, for this host. */
 uint32_t addr_take(struct world *world, uint32_t group24, uint32_t host);
+
+/* host_box.c */
+void boxes_close(struct world *world);
+/* Notes where a box is, when the host is the first behind one that is public. */
+void box_place(struct host *host, const struct net_site *site);
+/* Asks the boxes around the host, up to where the packet's receiver is found. */
+enum route_end box_route(struct host *host, struct route *route);
+/* Asks the boxes before the receiver; *host becomes the one that gets the packet, and the packet
+ * what it looks like there. */
+enum route_end box_admit(struct host **host, struct packet *packet, enum napt_protocol protocol,
+                         enum napt_segment segment);
+
+static inline bool addr_is_private(uint32_t ip)
+{
+    return ip >> 24 == ADDR_NET_PRIVATE >> 16;
+}
 
 /* host_net.c */
 void packets_open(struct shard *shard);
@@ -306,6 +382,9 @@ int host_path_open(struct port *port, enum port_carrier carrier, const struct po
                    const struct port_addr *remote);
 void host_path_close(struct port *port, int path);
 int host_resolve(struct port *port, const char *name, uint32_t ticket);
+/* Who gets the packet behind the boxes that stand before the host; NULL when they let it not pass.
+ */
+struct host *host_behind(struct host *host, uint32_t index, struct packet *packet);
 /* True when the packet reaches the node now; false when it was dropped or has to wait. */
 bool host_receive(struct host *host, const struct event *event, struct packet *packet);
 /* What the host has beside what all have; NULL, or memory that is good until the shard's next one.
@@ -314,6 +393,8 @@ static inline struct host_extra *host_extra(const struct host *host)
 {
     return host->extra != 0 ? &host->shard->extras[host->extra - 1] : NULL;
 }
+struct host_extra *host_extra_get(struct host *host); /* Made if need be. */
+/* All that the node had of it. */
 void host_extra_drop(struct host *host);
 /* The next packet of the backlog, its index in *index; NULL when the node has gone meanwhile. */
 struct packet *host_backlog_next(struct host *host, uint32_t *index);

@@ -18,6 +18,8 @@ struct pipe {
     uint64_t *free_ns;
 };
 
+static bool uplink_take(const struct net_config *config, struct net_link *from, size_t bytes,
+                        uint64_t now_us, uint64_t *sent_us);
 static bool pipe_take(struct pipe pipe, size_t bytes, uint64_t now_us, uint64_t *done_us);
 static bool is_lost(const struct net_config *config, struct net_link *from,
                     const struct net_site *to, uint64_t word);
@@ -78,13 +80,9 @@ enum net_verdict net_depart(const struct net_config *config, struct net_link *fr
     if (config->mtu_bytes != 0 && bytes > config->mtu_bytes) {
         return NET_TOO_LONG;
     }
-    const struct net_access *access = &config->access[from->access];
-    uint64_t sent_us = now_us;
-    if (access->up_bps != 0) {
-        struct pipe up = {access->up_bps, access->up_queue_bytes, &from->up_free_ns};
-        if (!pipe_take(up, bytes, now_us, &sent_us)) {
-            return NET_QUEUE_FULL;
-        }
+    uint64_t sent_us;
+    if (!uplink_take(config, from, bytes, now_us, &sent_us)) {
+        return NET_QUEUE_FULL;
     }
     if (is_lost(config, from, to, loss_word)) {
         return NET_LOST;
@@ -93,6 +91,35 @@ enum net_verdict net_depart(const struct net_config *config, struct net_link *fr
     uint64_t us = sent_us + from->access_us + path_us(config, from, to, time_word) + to->access_us;
     *arrive_us = us > earliest_us ? us : earliest_us;
     return NET_PASSED;
+}
+
+enum net_verdict net_depart_inside(const struct net_config *config, struct net_link *from,
+                                   size_t bytes, uint64_t now_us, uint64_t *arrive_us)
+{
+    must(bytes <= NET_BYTES_MAX);
+    (void)rng_next(&from->rng);
+    (void)rng_next(&from->rng);
+    if (config->mtu_bytes != 0 && bytes > config->mtu_bytes) {
+        return NET_TOO_LONG;
+    }
+    uint64_t sent_us;
+    if (!uplink_take(config, from, bytes, now_us, &sent_us)) {
+        return NET_QUEUE_FULL;
+    }
+    *arrive_us = sent_us + NET_LATENCY_MIN_US;
+    return NET_PASSED;
+}
+
+static bool uplink_take(const struct net_config *config, struct net_link *from, size_t bytes,
+                        uint64_t now_us, uint64_t *sent_us)
+{
+    const struct net_access *access = &config->access[from->access];
+    *sent_us = now_us;
+    if (access->up_bps == 0) {
+        return true;
+    }
+    struct pipe up = {access->up_bps, access->up_queue_bytes, &from->up_free_ns};
+    return pipe_take(up, bytes, now_us, sent_us);
 }
 
 enum net_verdict net_arrive_limited(const struct net_access *access, struct net_link *to,

@@ -18,7 +18,8 @@
  * enter / (enter + leave) * loss_bad + leave / (enter + leave) * loss_good and a bad spell lasts
  * 1 / leave datagrams on average. Bernoulli loss is the case enter_bad = 0.
  *
- * What it does not do: NAT boxes, partitions, duplication, corruption. Those stand beside it.
+ * What it does not do: NAT boxes (napt.h), partitions, duplication, corruption. Those stand beside
+ * it.
  */
 #ifndef SIM_NET_NET_H
 #define SIM_NET_NET_H
@@ -35,6 +36,11 @@
 /* No datagram takes less: the look-ahead of the parallel engine. */
 #define NET_LATENCY_MIN_US 1000
 #define NET_REGIONS_MAX    256
+/* Routers of a path, each of which counts a datagram's TTL down. Nine of ten hosts were within 18
+ * of a campus (Fei, Pei, Liu and Zhang, Measurements on Delay and Hop-count of the Internet, 1998);
+ * half of that, because those near either end are part of access links here. So a TTL of 5, by
+ * which mappings are opened and nobody else is told, ends on the path. */
+#define NET_HOPS           8
 /* Longest datagram that may be offered: IPv4's. */
 #define NET_BYTES_MAX      65535
 
@@ -132,6 +138,12 @@ enum net_verdict {
 enum net_verdict net_depart(const struct net_config *config, struct net_link *from,
                             const struct net_site *to, size_t bytes, uint64_t now_us,
                             uint64_t *arrive_us);
+
+/* As net_depart, to somebody behind the same box: through the sender's link but along no path, so
+ * that none is lost by chance and all are there after the least latency. The dice are thrown all
+ * the same. */
+enum net_verdict net_depart_inside(const struct net_config *config, struct net_link *from,
+                                   size_t bytes, uint64_t now_us, uint64_t *arrive_us);
 
 /* Not for callers: net_arrive for a downlink with a limit. */
 enum net_verdict net_arrive_limited(const struct net_access *access, struct net_link *to,

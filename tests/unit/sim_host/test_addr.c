@@ -54,7 +54,7 @@ Test(addr, finds_every_host_however_groups_were_filled)
     for (uint32_t i = 0; i < HOSTS_MAX; i++) {
         cr_expect(memcmp(&world_host(world, i)->port.local, &addrs[i], sizeof addrs[i]) == 0);
         cr_expect_eq(world_find(world, &addrs[i]), world_host(world, i));
-        cr_expect_eq(addr_slot(world, &addrs[i])->site.access_us, i);
+        cr_expect_eq(addr_slot(world, host_ip(world_host(world, i)))->site.access_us, i);
     }
     for (uint32_t group = 0; group < GROUPS; group++) {
         struct port_addr beyond;

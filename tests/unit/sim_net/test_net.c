@@ -401,6 +401,30 @@ Test(net, every_departure_takes_two_words)
     }
 }
 
+/* Along no path: certain loss and slow paths concern nobody, uplink and dice do. */
+Test(net, inside_a_box_it_is_the_uplink_and_the_least_latency)
+{
+    struct net_config config = config_plain();
+    config.loss = (struct net_loss){.loss_good = UINT32_MAX, .loss_bad = UINT32_MAX};
+    config.mtu_bytes = 1500;
+    struct net_link from = link_make(&config, MEGABIT, 0, 1);
+    struct rng twin = from.rng;
+    uint64_t arrive_us;
+    for (uint64_t i = 1; i <= 2; i++) { /* 8 ms each; two fill the queue. */
+        cr_assert_eq(net_depart_inside(&config, &from, 1000, 5000, &arrive_us), NET_PASSED);
+        cr_expect_eq(arrive_us, 5000 + i * 8000 + NET_LATENCY_MIN_US);
+    }
+    cr_expect_eq(net_depart_inside(&config, &from, 1500, 5000, &arrive_us), NET_QUEUE_FULL);
+    cr_expect_eq(net_depart_inside(&config, &from, 1501, 5000, &arrive_us), NET_TOO_LONG);
+    for (int i = 0; i < 4 * 2; i++) {
+        (void)rng_next(&twin);
+    }
+    cr_expect_eq(memcmp(&from.rng, &twin, sizeof twin), 0);
+    struct net_link free = link_make(&config, UNLIMITED, 0, 2);
+    cr_assert_eq(net_depart_inside(&config, &free, 1500, 7, &arrive_us), NET_PASSED);
+    cr_expect_eq(arrive_us, 7 + NET_LATENCY_MIN_US);
+}
+
 Test(net, switching_loss_on_moves_no_latency)
 {
     struct dist jitter;

@@ -1,0 +1,384 @@
+/* host_box.c - NAT boxes before hosts: the addresses behind them, and the way through them.
+ *
+ *      host -> box -> box -> public network          box_route: from the innermost outwards
+ *      event of a box's first host -> box -> box -> host        box_admit: and inwards again
+ *
+ * All that is behind one outermost box is one shard's, and so are the boxes: what happens to them
+ * is in the order of that shard's events. A way turns back where its goal is inside the boxes that
+ * it has passed so far: at a neighbour's, or at a box that is sent to from its own inside.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/base/must.h"
+#include "sim/host/world.h"
+
+enum {
+    BOXES_FIRST = 16,
+    NETS_MAX = 1 << 16, /* /24s of 10.0.0.0/8. */
+    MEMBER_FIRST = 2,   /* Last octet of a /24's first member; 1 is the box itself. */
+    NET_MEMBERS = 253,  /* Up to 254; 255 is everybody. */
+};
+#define MEMBER_BOX    (1u << 31)
+#define MEMBER_NOBODY UINT32_MAX
+
+static uint32_t realm_around(const struct world *world, const struct box *box);
+static uint32_t addr_take_in(struct world *world, uint32_t realm, uint32_t group24,
+                             uint32_t member);
+static uint32_t inside_take(struct world *world, uint32_t realm, uint32_t member);
+static uint32_t *member_at(const struct world *world, uint32_t realm, uint32_t ip);
+static struct addr_slot *slot_of(const struct world *world, const struct box *box);
+static bool inside_find(const struct world *world, uint32_t level, struct route *route);
+static enum route_end route_public(const struct world *world, struct route *route);
+static uint32_t chain_of(const struct host *host, uint32_t chain[WORLD_BOX_DEPTH_MAX]);
+static uint32_t goal_of(const struct host *host, const uint32_t *chain, uint32_t count,
+                        uint32_t depth);
+static uint32_t host_at(const struct world *world, uint32_t realm, uint32_t ip);
+
+static uint32_t host_box(const struct host *host)
+{
+    const struct host_extra *extra = host_extra(host);
+    return extra != NULL ? extra->box : WORLD_BOX_NONE;
+}
+
+/* --- who stands where ------------------------------------------------------------------------- */
+
+uint32_t world_add_box(struct world *world, uint32_t group24, const struct napt_config *config,
+                       uint32_t outer)
+{
+    must(!world->is_in_window && (outer == WORLD_BOX_NONE || outer < world->box_count));
+    if (world->box_count == world->box_cap) {
+        world->box_cap = world->box_cap == 0 ? BOXES_FIRST : world->box_cap * 2;
+        world->boxes = realloc(world->boxes, world->box_cap * sizeof *world->boxes);
+        must(world->boxes != NULL);
+    }
+    uint32_t number = world->box_count++;
+    must(number < MEMBER_BOX);
+    struct box *box = &world->boxes[number];
+    *box = (struct box){.outer = outer,
+                        .outermost = number,
+                        .group24 = group24,
+                        .first_host = HOST_NONE,
+                        .shard = (uint8_t)(number % world->shard_count),
+                        .is_firewall = config->is_firewall};
+    if (outer != WORLD_BOX_NONE) {
+        const struct box *around = &world->boxes[outer];
+        must(around->depth + 1 < WORLD_BOX_DEPTH_MAX);
+        box->outermost = around->outermost;
+        box->depth = (uint8_t)(around->depth + 1);
+        box->shard = around->shard;
+    }
+    uint32_t around = realm_around(world, box);
+    box->realm = box->is_firewall ? around : number;
+    uint32_t ip = addr_take_in(world, around, group24, MEMBER_BOX | number);
+    world->boxes[number].nat = napt_open(config, ip, world->options.seed, number);
+    return number;
+}
+
+uint32_t world_add_host_behind(struct world *world, uint32_t number)
+{
+    must(!world->is_in_window && number < world->box_count);
+    const struct box *innermost = &world->boxes[number];
+    uint32_t index = world->host_count;
+    uint32_t ip = addr_take_in(world, innermost->realm, innermost->group24, index);
+    struct host *host = host_make(world, ip, innermost->shard);
+    host_extra_get(host)->box = number;
+    for (uint32_t at = number; at != WORLD_BOX_NONE; at = world->boxes[at].outer) {
+        struct box *box = &world->boxes[at];
+        if (box->first_host == HOST_NONE) {
+            box->first_host = index;
+            struct addr_slot *slot = slot_of(world, box);
+            if (slot != NULL) {
+                slot->host = index;
+            }
+        }
+    }
+    return index;
+}
+
+void boxes_close(struct world *world)
+{
+    for (uint32_t i = 0; i < world->box_count; i++) {
+        napt_close(world->boxes[i].nat);
+        free(world->boxes[i].members);
+        free(world->boxes[i].nets);
+    }
+    free(world->boxes);
+}
+
+uint32_t world_box_count(const struct world *world)
+{
+    return world->box_count;
+}
+
+struct napt *world_box(struct world *world, uint32_t box)
+{
+    must(box < world->box_count);
+    return world->boxes[box].nat;
+}
+
+uint32_t world_box_of(const struct world *world, uint32_t host)
+{
+    must(host < world->host_count);
+    return host_box(&world->hosts[host]);
+}
+
+void box_place(struct host *host, const struct net_site *site)
+{
+    const struct world *world = world_of(host);
+    for (uint32_t at = host_box(host); at != WORLD_BOX_NONE; at = world->boxes[at].outer) {
+        struct addr_slot *slot = slot_of(world, &world->boxes[at]);
+        if (slot != NULL && slot->host == host->index) {
+            slot->site = *site;
+        }
+    }
+}
+
+/* Between two addresses in turn, so that it may happen any number of times. */
+void world_renumber_box(struct world *world, uint32_t number)
+{
+    must(!world->is_in_window && number < world->box_count);
+    struct box *box = &world->boxes[number];
+    must(!box->is_firewall);
+    uint32_t around = realm_around(world, box);
+    uint32_t old_ip = napt_external_ip(box->nat);
+    uint32_t new_ip = box->other_ip != 0 ? box->other_ip
+                                         : addr_take_in(world, around, box->group24, MEMBER_NOBODY);
+    box->other_ip = old_ip;
+    if (around == WORLD_BOX_NONE) {
+        *addr_slot(world, new_ip) = *addr_slot(world, old_ip);
+        addr_slot(world, old_ip)->host = HOST_NONE;
+    } else {
+        *member_at(world, around, new_ip) = MEMBER_BOX | number;
+        *member_at(world, around, old_ip) = MEMBER_NOBODY;
+    }
+    napt_renumber(box->nat, new_ip);
+}
+
+static uint32_t realm_around(const struct world *world, const struct box *box)
+{
+    return box->outer == WORLD_BOX_NONE ? WORLD_BOX_NONE : world->boxes[box->outer].realm;
+}
+
+static uint32_t addr_take_in(struct world *world, uint32_t realm, uint32_t group24, uint32_t member)
+{
+    if (realm == WORLD_BOX_NONE) {
+        return addr_take(world, group24, (member & MEMBER_BOX) == 0 ? member : HOST_NONE);
+    }
+    return inside_take(world, realm, member);
+}
+
+static uint32_t inside_take(struct world *world, uint32_t realm, uint32_t member)
+{
+    struct box *box = &world->boxes[realm];
+    struct box *outermost = &world->boxes[box->outermost];
+    uint32_t place = box->member_count++;
+    if (place % NET_MEMBERS == 0) {
+        if (outermost->net_count == outermost->net_cap) {
+            outermost->net_cap = outermost->net_cap == 0 ? 1 : outermost->net_cap * 2;
+            outermost->nets =
+                realloc(outermost->nets, outermost->net_cap * sizeof *outermost->nets);
+            must(outermost->nets != NULL);
+        }
+        box->net_last = outermost->net_count++;
+        must(box->net_last < NETS_MAX);
+        outermost->nets[box->net_last] = (struct inside_net){.box = realm, .first = place};
+    }
+    if (place == box->member_cap) {
+        box->member_cap = box->member_cap == 0 ? 1 : box->member_cap * 2;
+        box->members = realloc(box->members, box->member_cap * sizeof *box->members);
+        must(box->members != NULL);
+    }
+    box->members[place] = member;
+    return (uint32_t)ADDR_NET_PRIVATE << 8 | box->net_last << 8 |
+           (MEMBER_FIRST + place % NET_MEMBERS);
+}
+
+/* NULL for an address that has not been given in this realm. */
+static uint32_t *member_at(const struct world *world, uint32_t realm, uint32_t ip)
+{
+    const struct box *box = &world->boxes[realm];
+    const struct box *outermost = &world->boxes[box->outermost];
+    uint32_t net = (ip >> 8) - ADDR_NET_PRIVATE;
+    uint32_t place = (ip & 0xff) - MEMBER_FIRST;
+    if (net >= outermost->net_count || outermost->nets[net].box != realm || place >= NET_MEMBERS) {
+        return NULL;
+    }
+    place += outermost->nets[net].first;
+    return place < box->member_count ? &box->members[place] : NULL;
+}
+
+/* Of a box that is reached at a public address. Nobody is at a firewall's own. */
+static struct addr_slot *slot_of(const struct world *world, const struct box *box)
+{
+    bool is_public = realm_around(world, box) == WORLD_BOX_NONE && !box->is_firewall;
+    return is_public ? addr_slot(world, napt_external_ip(box->nat)) : NULL;
+}
+
+/* --- outwards --------------------------------------------------------------------------------- */
+
+static enum route_end end_of(enum napt_verdict verdict)
+{
+    switch (verdict) {
+    case NAPT_PASSED:
+        return ROUTE_FOUND;
+    case NAPT_REJECTED:
+        return ROUTE_REJECTED;
+    default:
+        return ROUTE_FILTERED;
+    }
+}
+
+/* A box opens a mapping for what it sends on, not for what dies there. */
+enum route_end box_route(struct host *host, struct route *route)
+{
+    const struct world *world = world_of(host);
+    uint64_t now_us = host_now_us(host);
+    uint32_t number = host_box(host);
+    while (number != WORLD_BOX_NONE) {
+        const struct box *box = &world->boxes[number];
+        if (inside_find(world, number, route)) {
+            return ROUTE_FOUND;
+        }
+        if (route->ttl <= 1) {
+            return ROUTE_LOST;
+        }
+        route->ttl--;
+        enum napt_verdict verdict = napt_out(box->nat, now_us, &route->packet);
+        bool is_hairpin = !box->is_firewall && route->packet.to.ip == napt_external_ip(box->nat);
+        if (verdict == NAPT_PASSED && is_hairpin) {
+            verdict = napt_in(box->nat, now_us, &route->packet);
+        }
+        if (verdict != NAPT_PASSED) {
+            return end_of(verdict);
+        }
+        if (is_hairpin) {
+            return inside_find(world, number, route) ? ROUTE_FOUND : ROUTE_LOST;
+        }
+        number = box->outer;
+    }
+    return route_public(world, route);
+}
+
+/* A TTL that ends on the way is found out when the packet has left. */
+static enum route_end route_public(const struct world *world, struct route *route)
+{
+    const struct addr_slot *slot = addr_slot(world, route->packet.to.ip);
+    if (slot == NULL || slot->host == HOST_NONE) {
+        return ROUTE_LOST;
+    }
+    route->site = &slot->site;
+    route->host = slot->host;
+    route->ttl = route->ttl > NET_HOPS ? (uint8_t)(route->ttl - NET_HOPS) : 0;
+    route->depth = 0;
+    return ROUTE_FOUND;
+}
+
+/* Whether the packet's goal is inside of the box `level`, reached without passing it. */
+static bool inside_find(const struct world *world, uint32_t level, struct route *route)
+{
+    uint32_t found = host_at(world, world->boxes[level].realm, route->packet.to.ip);
+    if (found == HOST_NONE) {
+        return false;
+    }
+    uint32_t chain[WORLD_BOX_DEPTH_MAX];
+    uint32_t depth = world->boxes[level].depth;
+    if (depth >= chain_of(&world->hosts[found], chain) || chain[depth] != level) {
+        return false;
+    }
+    route->site = NULL;
+    route->host = found;
+    route->depth = (uint8_t)(depth + 1);
+    return true;
+}
+
+/* Who gets the events of an address: the host, or the first one behind the box. */
+static uint32_t host_at(const struct world *world, uint32_t realm, uint32_t ip)
+{
+    if (realm == WORLD_BOX_NONE) {
+        const struct addr_slot *slot = addr_slot(world, ip);
+        return slot != NULL ? slot->host : HOST_NONE;
+    }
+    const uint32_t *member = member_at(world, realm, ip);
+    if (member == NULL || *member == MEMBER_NOBODY) {
+        return HOST_NONE;
+    }
+    if ((*member & MEMBER_BOX) == 0) {
+        return *member;
+    }
+    const struct box *box = &world->boxes[*member & ~MEMBER_BOX];
+    return box->is_firewall ? HOST_NONE : box->first_host;
+}
+
+/* --- inwards ---------------------------------------------------------------------------------- */
+
+/* As connection tracking has it, a packet counts for its session before its TTL is looked at. */
+enum route_end box_admit(struct host **host, struct packet *packet, enum napt_protocol protocol,
+                         enum napt_segment segment)
+{
+    const struct world *world = world_of(*host);
+    uint64_t now_us = host_now_us(*host);
+    uint32_t chain[WORLD_BOX_DEPTH_MAX];
+    uint32_t count = chain_of(*host, chain);
+    if (packet->depth >= count) {
+        return ROUTE_FOUND;
+    }
+    struct napt_packet seen = {.protocol = protocol, .segment = segment};
+    must(addr_ip(&packet->from, &seen.from.ip));
+    seen.from.port = (uint16_t)addr_port(&packet->from);
+    seen.to = (struct napt_end){goal_of(*host, chain, count, packet->depth), packet->to_port};
+    while (packet->depth < count) {
+        uint32_t number = chain[packet->depth];
+        const struct box *box = &world->boxes[number];
+        enum napt_verdict verdict = napt_in(box->nat, now_us, &seen);
+        if (verdict != NAPT_PASSED) {
+            return end_of(verdict);
+        }
+        if (packet->ttl <= 1) {
+            return ROUTE_LOST;
+        }
+        packet->ttl--;
+        packet->depth++;
+        if (!box->is_firewall) {
+            uint32_t found = host_at(world, number, seen.to.ip);
+            if (found == HOST_NONE) {
+                return ROUTE_LOST; /* A box inside that has another address by now. */
+            }
+            *host = &world->hosts[found];
+            count = chain_of(*host, chain);
+        }
+    }
+    packet->to_port = seen.to.port;
+    return ROUTE_FOUND;
+}
+
+/* The boxes around a host, outermost first. */
+static uint32_t chain_of(const struct host *host, uint32_t chain[WORLD_BOX_DEPTH_MAX])
+{
+    const struct world *world = world_of(host);
+    uint32_t number = host_box(host);
+    if (number == WORLD_BOX_NONE) {
+        return 0;
+    }
+    uint32_t count = world->boxes[number].depth + 1u;
+    for (uint32_t i = count; i > 0; i--) {
+        chain[i - 1] = number;
+        number = world->boxes[number].outer;
+    }
+    return count;
+}
+
+/* What a packet for this host, `depth` boxes in, is addressed to: the next box that translates, or
+ * the host. */
+static uint32_t goal_of(const struct host *host, const uint32_t *chain, uint32_t count,
+                        uint32_t depth)
+{
+    const struct world *world = world_of(host);
+    for (uint32_t i = depth; i < count; i++) {
+        const struct box *box = &world->boxes[chain[i]];
+        if (!box->is_firewall) {
+            return napt_external_ip(box->nat);
+        }
+    }
+    return host_ip(host);
+}
