@@ -226,9 +226,9 @@ static void places_set(struct setup *setup, struct setup_group *own,
     must(own->shares != NULL);
     for (uint32_t i = 0; i < group->region_mix_count; i++) {
         const struct scenario_share *share = &group->region_mix[i];
-        must(share->region < setup->net.region_count);
+        must(share->index < setup->net.region_count);
         own->shares[i] =
-            (struct place_share){.region = share->region, .cumulative = share->cumulative};
+            (struct place_share){.region = share->index, .cumulative = share->cumulative};
     }
 }
 

@@ -248,6 +248,15 @@ static const struct scenario_key group_keys[] = {
     KEY_COUNTED(
         "region", MIX, scenario_group, region_mix, region_mix_count,
         .doc = "Region of the latency model, or shares of several; default: the model's weights."),
+    KEY_COUNTED("nat", NAT, scenario_group, nat_mix, nat_mix_count,
+                .doc = "\"public\", a preset, a box, \"calibrated\", or shares of several kinds; "
+                       "default: all public."),
+    KEY("nat_hairpin", CHANCE, scenario_group, nat_hairpin, .hides_default = true,
+        .doc = "Share of the nodes behind a preset whose box hairpins; calibrated: 0.25, else 0."),
+    KEY("nat_port_mapping", CHANCE, scenario_group, nat_port_mapping, .hides_default = true,
+        .doc = "The same: whose box maps ports on request; calibrated: 0.3, else 0."),
+    KEY("nat_double", CHANCE, scenario_group, nat_double, .hides_default = true,
+        .doc = "The same: whose box stands behind a port_restricted one; calibrated: 0.1, else 0."),
     KEY("link", OBJECT, scenario_group, link, .shape = &link_shape,
         .doc = "Access line of each node."),
     KEY_COUNTED("churn", OBJECT, scenario_group, churn, has_churn, .shape = &churn_shape,
@@ -261,6 +270,59 @@ static const struct scenario_key group_keys[] = {
 };
 static const struct scenario_shape group_shape = {
     SHAPE("group", "Group of nodes", scenario_group, group_keys), .finish = finish_group};
+
+/* --- NAT boxes ------------------------------------------------------------------------------- */
+
+#define NAT_SCOPES                                                                                 \
+    CHOICES("endpoint_independent", "address_dependent", "address_and_port_dependent")
+
+static const struct scenario_key box_keys[] = {
+    KEY("preset", ENUM, scenario_box, preset, .fallback = "port_restricted",
+        .choices =
+            CHOICES("full_cone", "restricted", "port_restricted", "address_dependent", "symmetric",
+                    "symmetric_open", "sequential", "poisonable", "udp_blocked", "firewall"),
+        .doc = "Kind of box (docs/modules/boxes.md): the default of all keys that follow."),
+    KEY("mapping", ENUM, scenario_box, config.mapping, .choices = NAT_SCOPES,
+        .doc = "Whether another remote address, or port, gets another external port."),
+    KEY("filtering", ENUM, scenario_box, config.filtering, .choices = NAT_SCOPES,
+        .doc = "Who may send in: all, addresses that were sent to, or addresses and ports."),
+    KEY("ports", ENUM, scenario_box, config.ports,
+        .choices = CHOICES("preserved", "sequential", "random"),
+        .doc = "Which external port a new mapping gets."),
+    KEY("unsolicited", ENUM, scenario_box, config.unsolicited,
+        .choices = CHOICES("dropped", "rejected", "poisons"),
+        .doc =
+            "What a packet meets that nobody waits for; poisons: it takes the port from a peer."),
+    KEY("hairpin", BOOL, scenario_box, config.has_hairpin,
+        .doc = "Whether nodes inside reach each other by the external address."),
+    KEY("port_mapping", BOOL, scenario_box, config.maps_on_request,
+        .doc = "Whether nodes inside may ask for a port that everybody can send to (PCP)."),
+    KEY("udp_blocked", BOOL, scenario_box, config.is_udp_blocked, .doc = "Whether no UDP passes."),
+    KEY("parity", BOOL, scenario_box, config.keeps_parity,
+        .doc = "Whether even ports go to even ones, and odd to odd."),
+    KEY("inbound_refreshes", BOOL, scenario_box, config.refreshes_in,
+        .doc = "Whether what comes in keeps a session alive, too."),
+    KEY("unreplied_timeout", QUANTITY, scenario_box, config.unreplied_us, DURATION, .min = 1000,
+        .max = DAY, .doc = "Idle time of a UDP session that nothing has come back to."),
+    KEY("stream_timeout", QUANTITY, scenario_box, config.stream_us, DURATION, .min = 1000,
+        .max = DAY, .doc = "Idle time of one that has been answered; not shorter."),
+    KEY("sessions_max", INTEGER, scenario_box, config.sessions_max, .max = 1000000,
+        .doc = "Sessions of one node at once; new ones beyond are dropped. 0: any number."),
+    KEY("port_block", INTEGER, scenario_box, port_block, .max = 64512,
+        .doc = "External ports a node has for itself, as carriers do it. 0: no blocks."),
+    KEY("shared_by", INTEGER, scenario_box, shared_by, .fallback = "1", .min = 1,
+        .max = SCENARIO_NODES_MAX,
+        .doc =
+            "Nodes of a group, or boxes behind it, that share one box; the last may have fewer."),
+    KEY("behind", NAME, scenario_box, behind,
+        .doc = "Name of the box it stands behind: a carrier's, or a second router."),
+};
+static const struct scenario_shape box_shape = {SHAPE("box", "NAT box", scenario_box, box_keys),
+                                                .start = start_box, .finish = finish_box};
+
+_Static_assert(sizeof(enum napt_scope) == sizeof(uint32_t) &&
+                   sizeof(enum napt_preset) == sizeof(uint32_t),
+               "enums are stored as uint32_t");
 
 /* --- topology, workload, actions ------------------------------------------------------------- */
 
@@ -400,6 +462,8 @@ static const struct scenario_key scenario_keys[] = {
     KEY_IN_PARENT("defaults", OBJECT, .shape = &defaults_shape,
                   .doc = "Settings all groups share."),
     KEY("network", OBJECT, scenario, network, .shape = &network_shape, .doc = "Between the nodes."),
+    KEY_COUNTED("boxes", MAP, scenario, boxes, box_count, .min = 1, .max = SCENARIO_LIST_MAX,
+                .shape = &box_shape, .doc = "Kinds of NAT box by name, for the groups."),
     KEY_COUNTED("groups", LIST, scenario, groups, group_count, ALWAYS, .min = 1,
                 .max = SCENARIO_LIST_MAX, .shape = &group_shape, .doc = "The nodes."),
     KEY("topology", OBJECT, scenario, topology, .shape = &topology_shape,
@@ -417,25 +481,11 @@ static const struct scenario_key scenario_keys[] = {
 const struct scenario_shape scenario_shape = {
     SHAPE("scenario", "The file", scenario, scenario_keys), .finish = finish_scenario};
 
-const struct scenario_shape *const scenario_shapes[] = {&scenario_shape,
-                                                        &defaults_shape,
-                                                        &protocol_shape,
-                                                        &network_shape,
-                                                        &latency_shape,
-                                                        &loss_shape,
-                                                        &group_shape,
-                                                        &link_shape,
-                                                        &churn_shape,
-                                                        &join_shape,
-                                                        &topology_shape,
-                                                        &workload_shape,
-                                                        &keys_shape,
-                                                        &action_shape,
-                                                        &metrics_shape,
-                                                        &threshold_shape,
-                                                        &duration_dist,
-                                                        &size_dist,
-                                                        NULL};
+const struct scenario_shape *const scenario_shapes[] = {
+    &scenario_shape, &defaults_shape,  &protocol_shape, &network_shape, &latency_shape,
+    &loss_shape,     &box_shape,       &group_shape,    &link_shape,    &churn_shape,
+    &join_shape,     &topology_shape,  &workload_shape, &keys_shape,    &action_shape,
+    &metrics_shape,  &threshold_shape, &duration_dist,  &size_dist,     NULL};
 
 bool key_is_in_variant(const struct scenario_key *key, uint32_t variant)
 {

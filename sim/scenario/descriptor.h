@@ -42,14 +42,17 @@ enum key_type {              /* stored as */
                 KEY_ENUM,        /* an enum whose values follow `choices` */
                 KEY_FLAGS,       /* uint32_t, bit i for choice i */
                 KEY_DIST,        /* struct dist_config; `shape` names its object form */
-                KEY_MIX,         /* struct scenario_share * and count */
+                KEY_MIX,         /* struct scenario_share * and count: of regions */
+                KEY_NAT,         /* the same: of kinds of NAT */
                 KEY_GROUP,       /* uint32_t index, SCENARIO_GROUP_NONE when absent */
                 KEY_SELECT,      /* struct scenario_select */
                 KEY_MATRIX,      /* network.latency: regions and one_way_us */
                 KEY_COORDINATES, /* network.latency: regions and coordinates */
                 KEY_THRESHOLDS,  /* struct scenario: thresholds */
                 KEY_OBJECT, /* the struct of `shape`; `extra` is a bool that tells its presence */
-                KEY_LIST    /* array of the struct of `shape`; `extra` is its uint32_t count */
+                KEY_LIST,   /* array of the struct of `shape`; `extra` is its uint32_t count */
+                KEY_MAP     /* the same, from an object of named ones: the struct begins with
+                             * its name, a char * */
 };
 
 #define KEY_NAME_PATTERN    "^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -78,6 +81,7 @@ struct scenario_key {
     uint8_t alternative; /* 1 or 2; 0: belongs to both */
     bool overlays;       /* object: starts as a copy of struct scenario's `protocol` */
     bool is_cosmetic;    /* not part of scenario_sha256 */
+    bool hides_default;  /* probability: not written back while it is 0 */
     const char *doc;
 };
 
@@ -89,6 +93,8 @@ struct scenario_shape {
     size_t key_count;
     bool has_variants; /* chosen by keys[0] */
     bool needs_alternative;
+    /* Where defaults depend on the object: fills `data` before its keys are read. */
+    void (*start)(struct loader *loader, const cJSON *object, void *data);
     /* Checks between keys, and what follows from them; runs when all keys of `object` (NULL where
      * the file leaves the whole object out) have been read into `data`. */
     void (*finish)(struct loader *loader, const cJSON *object, void *data);

@@ -96,7 +96,12 @@ void scenario_free(struct scenario *scenario)
         free(scenario->thresholds[i].expr);
         free(scenario->thresholds[i].pointer);
     }
+    for (uint32_t i = 0; i < scenario->box_count; i++) {
+        free(scenario->boxes[i].name);
+        free(scenario->boxes[i].behind);
+    }
     latency_free(&scenario->network.latency);
+    free(scenario->boxes);
     free(scenario->groups);
     free(scenario->workloads);
     free(scenario->actions);
@@ -110,6 +115,7 @@ static void group_free(struct scenario_group *group)
 {
     free(group->name);
     free(group->region_mix);
+    free(group->nat_mix);
     free(group->churn.trace_file);
     free(group->churn.trace_sha256);
     free(group->churn.trace.stays);

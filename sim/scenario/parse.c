@@ -30,6 +30,9 @@ void parse_object(struct loader *loader, const cJSON *object, const struct scena
                   void *data, bool overlay)
 {
     struct reading reading = {.object = object, .shape = shape, .data = data, .overlay = overlay};
+    if (shape->start != NULL) {
+        shape->start(loader, object, data);
+    }
     reading.variant = variant_read(loader, &reading);
     members_check(loader, &reading);
     reading.alternative = alternative_read(loader, &reading);

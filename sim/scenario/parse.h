@@ -26,11 +26,25 @@ bool parse_quantity(struct loader *loader, const cJSON *item, const struct scena
 /* A number within [min, max]. */
 bool parse_number(struct loader *loader, const cJSON *item, double min, double max, double *value);
 
+/* KEY_NAME_PATTERN, by hand; parse_name complains, with the text of whatever is named so. */
+bool parse_is_name(const char *text);
+void parse_complain_name(struct loader *loader, enum loader_aim aim, const char *text);
+
 /* "x-..." belongs to the user. */
 bool parse_is_free(const cJSON *member);
 
+/* Shares by name that sum to 1, or a single name, which has all. `read` fills one share from its
+ * member, and complains about the name at `aim`. */
+typedef bool (*parse_share_fn)(struct loader *loader, const cJSON *member, enum loader_aim aim,
+                               struct scenario_share *share);
+bool parse_shares(struct loader *loader, const cJSON *item, parse_share_fn read,
+                  struct scenario_share **shares, uint32_t *count);
+/* Sets `cumulative` from the ratios. */
+void shares_accumulate(struct scenario_share *shares, uint32_t count);
+
 /* The composite types, each in its own file. */
 bool parse_mix(struct loader *loader, const cJSON *item, struct scenario_group *group);
+bool parse_nat(struct loader *loader, const cJSON *item, struct scenario_group *group);
 bool parse_matrix(struct loader *loader, const cJSON *item, const struct scenario_key *key,
                   struct scenario_latency *latency);
 bool parse_coordinates(struct loader *loader, const cJSON *item, struct scenario_latency *latency);

@@ -12,7 +12,6 @@ static bool read_integer(struct loader *loader, const cJSON *item, const struct 
 static bool read_chance(struct loader *loader, const cJSON *item, struct scenario_chance *chance);
 static bool read_string(struct loader *loader, const cJSON *item, const struct scenario_key *key,
                         void *at);
-static bool is_name(const char *text);
 static bool read_seed(struct loader *loader, const cJSON *item, void *at);
 static bool read_rate(struct loader *loader, const cJSON *item, const struct scenario_key *key,
                       void *at);
@@ -31,6 +30,10 @@ static bool read_object(struct loader *loader, const cJSON *item, const struct s
                         void *data);
 static bool read_list(struct loader *loader, const cJSON *item, const struct scenario_key *key,
                       void *data);
+static void *elements_make(struct loader *loader, const cJSON *item, const struct scenario_key *key,
+                           void *data);
+static bool read_map(struct loader *loader, const cJSON *item, const struct scenario_key *key,
+                     void *data);
 static const char *string_of(struct loader *loader, const cJSON *item);
 
 /* Only texts and whole numbers may be checked without being kept anywhere. */
@@ -72,6 +75,8 @@ bool parse_value(struct loader *loader, const cJSON *item, const struct scenario
         return read_dist(loader, item, key, kept(at));
     case KEY_MIX:
         return parse_mix(loader, item, data);
+    case KEY_NAT:
+        return parse_nat(loader, item, data);
     case KEY_GROUP:
         return read_group(loader, item, kept(at));
     case KEY_SELECT:
@@ -86,6 +91,8 @@ bool parse_value(struct loader *loader, const cJSON *item, const struct scenario
         return read_object(loader, item, key, data);
     case KEY_LIST:
         return read_list(loader, item, key, data);
+    case KEY_MAP:
+        return read_map(loader, item, key, data);
     }
     must(false); /* every type has its reader above */
     return false;
@@ -161,11 +168,8 @@ static bool read_string(struct loader *loader, const cJSON *item, const struct s
     if (text == NULL) {
         return false;
     }
-    if (key->type == KEY_NAME && !is_name(text)) {
-        loader_complain(loader, REPORT_MT0109, LOADER_VALUE,
-                        text_format("lower-case letters, digits, '.', '_' and '-'; at most 64; "
-                                    "a letter or digit first"),
-                        "\"%s\" is not a name", text);
+    if (key->type == KEY_NAME && !parse_is_name(text)) {
+        parse_complain_name(loader, LOADER_VALUE, text);
         return false;
     }
     if (key->type == KEY_FILE && *text == '\0') {
@@ -178,12 +182,19 @@ static bool read_string(struct loader *loader, const cJSON *item, const struct s
     return true;
 }
 
-/* KEY_NAME_PATTERN, by hand. */
-static bool is_name(const char *text)
+bool parse_is_name(const char *text)
 {
     const char *letters = "abcdefghijklmnopqrstuvwxyz0123456789._-";
     size_t len = strlen(text);
     return len >= 1 && len <= 64 && strspn(text, letters) == len && strchr("._-", text[0]) == NULL;
+}
+
+void parse_complain_name(struct loader *loader, enum loader_aim aim, const char *text)
+{
+    loader_complain(loader, REPORT_MT0109, aim,
+                    text_format("lower-case letters, digits, '.', '_' and '-'; at most 64; "
+                                "a letter or digit first"),
+                    "\"%s\" is not a name", text);
 }
 
 static bool read_seed(struct loader *loader, const cJSON *item, void *at)
@@ -439,20 +450,10 @@ static bool read_list(struct loader *loader, const cJSON *item, const struct sce
         parse_complain_type(loader, item, "a list of objects");
         return false;
     }
-    uint32_t count = (uint32_t)cJSON_GetArraySize(item);
-    if (count < (uint32_t)key->min) {
-        loader_complain(loader, REPORT_MT0112, LOADER_VALUE, NULL, "\"%s\" must not be empty",
-                        key->name);
+    char *elements = elements_make(loader, item, key, data);
+    if (elements == NULL) {
         return false;
     }
-    if (count > (uint32_t)key->max) {
-        loader_complain(loader, REPORT_MT0106, LOADER_VALUE, NULL, "at most %u elements, not %u",
-                        (uint32_t)key->max, count);
-        return false;
-    }
-    char *elements = text_alloc(count, key->shape->size);
-    *(void **)(void *)((char *)data + key->offset) = elements;
-    *(uint32_t *)(void *)((char *)data + key->extra) = count;
     uint32_t before = loader->report->error_count;
     size_t index = 0;
     const cJSON *element;
@@ -466,6 +467,63 @@ static bool read_list(struct loader *loader, const cJSON *item, const struct sce
         }
         loader_leave(loader, mark);
         index++;
+    }
+    return loader->report->error_count == before;
+}
+
+/* Room for as many as the file has, or NULL after a complaint about their number. */
+static void *elements_make(struct loader *loader, const cJSON *item, const struct scenario_key *key,
+                           void *data)
+{
+    uint32_t count = (uint32_t)cJSON_GetArraySize(item); /* Of an object, too. */
+    if (count < (uint32_t)key->min) {
+        loader_complain(loader, REPORT_MT0112, LOADER_VALUE, NULL, "\"%s\" must not be empty",
+                        key->name);
+        return NULL;
+    }
+    if (count > (uint32_t)key->max) {
+        loader_complain(loader, REPORT_MT0106, LOADER_VALUE, NULL, "at most %u elements, not %u",
+                        (uint32_t)key->max, count);
+        return NULL;
+    }
+    void *elements = text_alloc(count, key->shape->size);
+    *(void **)(void *)((char *)data + key->offset) = elements;
+    *(uint32_t *)(void *)((char *)data + key->extra) = count;
+    return elements;
+}
+
+/* Elements have their names before their keys are read; free "x-" members are none. */
+static bool read_map(struct loader *loader, const cJSON *item, const struct scenario_key *key,
+                     void *data)
+{
+    if (!cJSON_IsObject(item)) {
+        parse_complain_type(loader, item, "an object of objects");
+        return false;
+    }
+    char *elements = elements_make(loader, item, key, data);
+    if (elements == NULL) {
+        return false;
+    }
+    uint32_t before = loader->report->error_count;
+    uint32_t *count = (uint32_t *)(void *)((char *)data + key->extra);
+    *count = 0;
+    const cJSON *member;
+    cJSON_ArrayForEach(member, item)
+    {
+        if (parse_is_free(member)) {
+            continue;
+        }
+        size_t mark = loader_enter(loader, member->string);
+        if (!parse_is_name(member->string)) {
+            parse_complain_name(loader, LOADER_KEY, member->string);
+        } else if (!cJSON_IsObject(member)) {
+            parse_complain_type(loader, member, "an object");
+        } else {
+            void *element = elements + (*count)++ * key->shape->size;
+            *(char **)element = text_copy(member->string, strlen(member->string));
+            parse_object(loader, member, key->shape, element, false);
+        }
+        loader_leave(loader, mark);
     }
     return loader->report->error_count == before;
 }

@@ -58,6 +58,7 @@ static void print_type(const struct scenario_key *key, FILE *out)
                                         [KEY_EXPR] = "expression",
                                         [KEY_SEED] = "hex string or whole number",
                                         [KEY_MIX] = "region, or shares by region",
+                                        [KEY_NAT] = "kind of NAT, or shares by kind",
                                         [KEY_GROUP] = "name of a group",
                                         [KEY_SELECT] = "selection",
                                         [KEY_MATRIX] = "durations by \"a-b\"",
@@ -87,6 +88,9 @@ static void print_type(const struct scenario_key *key, FILE *out)
         break;
     case KEY_LIST:
         fprintf(out, "list of `%s`", key->shape->name);
+        break;
+    case KEY_MAP:
+        fprintf(out, "`%s` by name", key->shape->name);
         break;
     default:
         fputs(names[key->type], out);
@@ -139,6 +143,7 @@ static void print_limits(const struct scenario_key *key, FILE *out)
         fputs("0 to 1", out);
         break;
     case KEY_LIST:
+    case KEY_MAP:
         fprintf(out, "%g to %g", key->min, key->max);
         break;
     case KEY_RATE: {

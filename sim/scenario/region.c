@@ -1,5 +1,4 @@
 /* region.c - regions: the latency models that define them and the groups that mix them. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,10 +7,7 @@
 #include "sim/scenario/relation.h"
 #include "sim/scenario/table.h"
 
-#define SHARES_SLACK       1e-6 /* what decimals cost */
-#define SHARES_EXACT       1e-9 /* what binary fractions cost: scaling would only stir the bits */
-#define SHARES_WARNING_MAX 0.05 /* more than this is no rounding, but a mistake */
-#define PAIR_MISSING       UINT32_MAX
+#define PAIR_MISSING UINT32_MAX
 
 static uint32_t region_find(const struct scenario_latency *latency, const char *name, size_t len);
 static uint32_t region_add(struct scenario_latency *latency, const char *name, size_t len);
@@ -24,8 +20,6 @@ static bool pair_read(struct loader *loader, const cJSON *pair, const struct sce
 static bool pairs_complete(struct loader *loader, const struct scenario_latency *latency);
 static bool share_read(struct loader *loader, const cJSON *member, enum loader_aim aim,
                        struct scenario_share *share);
-static bool shares_scale(struct loader *loader, struct scenario_group *group);
-static void shares_accumulate(struct scenario_group *group);
 static bool place_read(struct loader *loader, const cJSON *member,
                        struct scenario_latency *latency);
 static void matrix_load(struct loader *loader, struct scenario_latency *latency);
@@ -265,30 +259,7 @@ bool parse_mix(struct loader *loader, const cJSON *item, struct scenario_group *
     if (loader->scenario->network.latency.region_count == 0) {
         return false; /* the latency model itself is wrong, which is said already */
     }
-    if (cJSON_IsString(item)) {
-        cJSON whole = {.type = cJSON_Number, .valuedouble = 1, .string = item->valuestring};
-        group->region_mix = text_alloc(1, sizeof *group->region_mix);
-        group->region_mix_count = 1;
-        return share_read(loader, &whole, LOADER_VALUE, group->region_mix) &&
-               shares_scale(loader, group);
-    }
-    uint32_t before = loader->report->error_count;
-    const cJSON *member;
-    cJSON_ArrayForEach(member, item)
-    {
-        if (parse_is_free(member)) {
-            continue;
-        }
-        struct scenario_share share = {0};
-        size_t mark = loader_enter(loader, member->string);
-        if (share_read(loader, member, LOADER_KEY, &share)) {
-            uint32_t count = group->region_mix_count++;
-            group->region_mix = text_grow(group->region_mix, count, sizeof *group->region_mix);
-            group->region_mix[count] = share;
-        }
-        loader_leave(loader, mark);
-    }
-    return loader->report->error_count == before && shares_scale(loader, group);
+    return parse_shares(loader, item, share_read, &group->region_mix, &group->region_mix_count);
 }
 
 static bool share_read(struct loader *loader, const cJSON *member, enum loader_aim aim,
@@ -296,8 +267,8 @@ static bool share_read(struct loader *loader, const cJSON *member, enum loader_a
 {
     const struct scenario_latency *latency = &loader->scenario->network.latency;
     const char *name = member->string;
-    share->region = region_find(latency, name, strlen(name));
-    if (share->region == PAIR_MISSING) {
+    share->index = region_find(latency, name, strlen(name));
+    if (share->index == PAIR_MISSING) {
         const char **known = text_alloc(latency->region_count, sizeof *known);
         for (uint32_t i = 0; i < latency->region_count; i++) {
             known[i] = latency->regions[i].name;
@@ -311,40 +282,6 @@ static bool share_read(struct loader *loader, const cJSON *member, enum loader_a
     return parse_number(loader, member, 0, 1, &share->ratio);
 }
 
-static bool shares_scale(struct loader *loader, struct scenario_group *group)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < group->region_mix_count; i++) {
-        sum += group->region_mix[i].ratio;
-    }
-    if (fabs(sum - 1) > SHARES_WARNING_MAX) {
-        loader_complain(loader, REPORT_MT0205, LOADER_VALUE, NULL,
-                        "the shares sum to %g instead of 1", sum);
-        return false;
-    }
-    if (fabs(sum - 1) > SHARES_SLACK) {
-        loader_complain(loader, REPORT_MT0204, LOADER_VALUE, NULL,
-                        "the shares sum to %g; scaled to 1", sum);
-    }
-    for (uint32_t i = 0; i < group->region_mix_count && fabs(sum - 1) > SHARES_EXACT; i++) {
-        group->region_mix[i].ratio /= sum;
-    }
-    shares_accumulate(group);
-    return true;
-}
-
-static void shares_accumulate(struct scenario_group *group)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < group->region_mix_count; i++) {
-        sum += group->region_mix[i].ratio;
-        double scaled = floor(sum * 4294967295.0);
-        bool is_last = i + 1 == group->region_mix_count;
-        group->region_mix[i].cumulative =
-            is_last || scaled >= (double)UINT32_MAX ? UINT32_MAX : (uint32_t)scaled;
-    }
-}
-
 void region_mix_default(struct loader *loader, struct scenario_group *group)
 {
     const struct scenario_latency *latency = &loader->scenario->network.latency;
@@ -355,7 +292,7 @@ void region_mix_default(struct loader *loader, struct scenario_group *group)
     group->region_mix_count = latency->region_count;
     for (uint32_t i = 0; i < latency->region_count; i++) {
         group->region_mix[i] =
-            (struct scenario_share){.region = i, .ratio = latency->regions[i].weight};
+            (struct scenario_share){.index = i, .ratio = latency->regions[i].weight};
     }
-    shares_accumulate(group);
+    shares_accumulate(group->region_mix, group->region_mix_count);
 }

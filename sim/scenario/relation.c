@@ -9,6 +9,8 @@
 #include "sim/scenario/table.h"
 
 static bool has(const cJSON *object, const char *key);
+static void reachable_check(struct loader *loader, const cJSON *object,
+                            const struct scenario_topology *topology);
 static bool is_after_end(struct loader *loader, const cJSON *object, const char *key,
                          uint64_t at_us);
 static void actions_sort(struct scenario *scenario);
@@ -96,6 +98,7 @@ void finish_topology(struct loader *loader, const cJSON *object, void *data)
                            text_format("name a smaller bootstrap_group, or leave the key out"),
                            "no node joins: the bootstrap group starts at once");
     }
+    reachable_check(loader, object, topology);
     if (topology->join_rate_per_s > 0) {
         topology->join_ramp_us =
             (uint64_t)floor((double)joiners / topology->join_rate_per_s * 1e6 + 0.5);
@@ -153,6 +156,7 @@ void finish_scenario(struct loader *loader, const cJSON *object, void *data)
         loader_complain_at(loader, "warmup", REPORT_MT0207, NULL,
                            "the run is over before its warm-up");
     }
+    boxes_nest(loader);
     uint64_t nodes = 0;
     for (uint32_t i = 0; i < scenario->group_count; i++) {
         nodes += scenario->groups[i].count;
@@ -170,6 +174,37 @@ void finish_scenario(struct loader *loader, const cJSON *object, void *data)
 static bool has(const cJSON *object, const char *key)
 {
     return cJSON_GetObjectItemCaseSensitive(object, key) != NULL;
+}
+
+/* Newcomers send to the bootstrap group's own addresses, and so do tables that are filled at the
+ * start. */
+static void reachable_check(struct loader *loader, const cJSON *object,
+                            const struct scenario_topology *topology)
+{
+    const struct scenario *scenario = loader->scenario;
+    const char *key = has(object, "bootstrap_group") ? "bootstrap_group" : "source";
+    for (uint32_t i = 0; i < scenario->group_count; i++) {
+        const struct scenario_group *group = &scenario->groups[i];
+        bool is_bootstrap = i == topology->bootstrap_group;
+        if (scenario_is_public(group) ||
+            (!is_bootstrap && topology->source == SCENARIO_SOURCE_BOOTSTRAP)) {
+            continue;
+        }
+        if (is_bootstrap) {
+            loader_complain_at(loader, key, REPORT_MT0210,
+                               text_format("name a group whose nodes are all public"),
+                               "nobody could join through group \"%s\", whose nodes stand behind "
+                               "NAT boxes",
+                               group->name);
+        } else {
+            loader_complain_at(loader, "source", REPORT_MT0210,
+                               text_format("use source \"bootstrap\""),
+                               "tables cannot be filled with nodes behind NAT boxes, as in group "
+                               "\"%s\"",
+                               group->name);
+        }
+        return;
+    }
 }
 
 /* Complains about a moment the run never reaches. */

@@ -1,6 +1,7 @@
 /* relation.h - what one key demands of another, after both have been read.
  *
- * Each function belongs to a shape of descriptor.c and runs once per object of it. It complains
+ * Each function belongs to a shape of descriptor.c and runs once per object of it, start_<shape>
+ * before its keys are read, the others after. It complains
  * about contradictions, loads the files the object names, and fills what follows from other keys.
  * A value that did not read is 0 or NULL here and must not cause a second complaint.
  *
@@ -17,6 +18,8 @@ struct scenario_group;
 void finish_dist(struct loader *loader, const cJSON *object, void *data);
 void finish_protocol(struct loader *loader, const cJSON *object, void *data);
 void finish_latency(struct loader *loader, const cJSON *object, void *data);
+void start_box(struct loader *loader, const cJSON *object, void *data);
+void finish_box(struct loader *loader, const cJSON *object, void *data);
 void finish_group(struct loader *loader, const cJSON *object, void *data);
 void finish_churn(struct loader *loader, const cJSON *object, void *data);
 void finish_join(struct loader *loader, const cJSON *object, void *data);
@@ -26,6 +29,8 @@ void finish_action(struct loader *loader, const cJSON *object, void *data);
 void finish_threshold(struct loader *loader, const cJSON *object, void *data);
 void finish_scenario(struct loader *loader, const cJSON *object, void *data);
 
+/* Boxes behind boxes: finds them, once all are read (napt.c). */
+void boxes_nest(struct loader *loader);
 /* A group that names no region is spread like the latency model's weights (region.c). */
 void region_mix_default(struct loader *loader, struct scenario_group *group);
 

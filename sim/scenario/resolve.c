@@ -29,7 +29,10 @@ static void walk_flags(struct sink *sink, const struct scenario_key *key, uint32
 static void walk_dist(struct sink *sink, const struct scenario_key *key,
                       const struct dist_config *dist);
 static void walk_file(struct sink *sink, const struct scenario_key *key, const void *data);
+static void walk_map(struct sink *sink, const struct scenario_key *key, const void *data);
 static void walk_mix(struct sink *sink, const struct scenario_key *key,
+                     const struct scenario_group *group);
+static void walk_nat(struct sink *sink, const struct scenario_key *key,
                      const struct scenario_group *group);
 static void walk_select(struct sink *sink, const struct scenario_key *key,
                         const struct scenario_select *select);
@@ -130,8 +133,14 @@ static void walk_key(struct sink *sink, const struct scenario_key *key, const vo
     case KEY_FILE:
         walk_file(sink, key, data);
         break;
+    case KEY_MAP:
+        walk_map(sink, key, data);
+        break;
     case KEY_MIX:
         walk_mix(sink, key, data);
+        break;
+    case KEY_NAT:
+        walk_nat(sink, key, data);
         break;
     case KEY_SELECT:
         walk_select(sink, key, at);
@@ -165,7 +174,9 @@ static void walk_scalar(struct sink *sink, const struct scenario_key *key, const
         put_number(sink, key->name, *(const double *)at, "");
         break;
     case KEY_CHANCE:
-        put_number(sink, key->name, ((const struct scenario_chance *)at)->ratio, "ratio");
+        if (!key->hides_default || ((const struct scenario_chance *)at)->ratio > 0) {
+            put_number(sink, key->name, ((const struct scenario_chance *)at)->ratio, "ratio");
+        }
         break;
     case KEY_SEED: {
         char *text = text_format("0x%016llx", (unsigned long long)*(const uint64_t *)at);
@@ -218,6 +229,24 @@ static void walk_list(struct sink *sink, const struct scenario_key *key, const v
     close_bracket(sink, list, ']');
 }
 
+/* Without an element it is not there at all, as the format wants it. */
+static void walk_map(struct sink *sink, const struct scenario_key *key, const void *data)
+{
+    const char *elements = *(char *const *)(const void *)((const char *)data + key->offset);
+    uint32_t count = *(const uint32_t *)(const void *)((const char *)data + key->extra);
+    if (count == 0) {
+        return;
+    }
+    size_t map = open_member(sink, key->name, '{');
+    for (uint32_t i = 0; i < count; i++) {
+        const char *element = elements + i * key->shape->size;
+        size_t mark = open_member(sink, *(char *const *)(const void *)element, '{');
+        walk_shape(sink, key->shape, element);
+        close_bracket(sink, mark, '}');
+    }
+    close_bracket(sink, map, '}');
+}
+
 static void walk_flags(struct sink *sink, const struct scenario_key *key, uint32_t flags)
 {
     size_t mark = open_member(sink, key->name, '[');
@@ -266,8 +295,22 @@ static void walk_mix(struct sink *sink, const struct scenario_key *key,
     size_t mark = open_member(sink, key->name, '{');
     for (uint32_t i = 0; i < group->region_mix_count; i++) {
         const struct scenario_share *share = &group->region_mix[i];
-        const char *name = sink->scenario->network.latency.regions[share->region].name;
+        const char *name = sink->scenario->network.latency.regions[share->index].name;
         put_number(sink, name, share->ratio, "ratio");
+    }
+    close_bracket(sink, mark, '}');
+}
+
+static void walk_nat(struct sink *sink, const struct scenario_key *key,
+                     const struct scenario_group *group)
+{
+    if (group->nat_mix_count == 0) {
+        return;
+    }
+    size_t mark = open_member(sink, key->name, '{');
+    for (uint32_t i = 0; i < group->nat_mix_count; i++) {
+        const struct scenario_share *share = &group->nat_mix[i];
+        put_number(sink, scenario_nat_text(sink->scenario, share->index), share->ratio, "ratio");
     }
     close_bracket(sink, mark, '}');
 }

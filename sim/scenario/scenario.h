@@ -2,7 +2,8 @@
  *
  * scenario_load reads JSON with comments, applies overrides (--set), checks every key against the
  * one table in descriptor.c and fills struct scenario. It simulates nothing and knows no node: the
- * world reads the struct, the results archive what scenario_print_resolved writes.
+ * world reads the struct, the results archive what scenario_print_resolved writes. Of NAT boxes it
+ * knows what sim/net/napt.h says of their kinds.
  *
  *      file.jsonc -> json.h (syntax, places) -> override.c -> parse.c + relation.c -> struct
  * scenario
@@ -21,10 +22,13 @@
 #include <stdio.h>
 
 #include "node/base/err.h"
+#include "sim/net/napt.h"
 #include "sim/scenario/metric.h"
 #include "sim/scenario/report.h"
 
 #define SCENARIO_GROUP_NONE        UINT32_MAX
+#define SCENARIO_BOX_NONE          UINT32_MAX
+#define SCENARIO_BOX_DEPTH_MAX     4    /* boxes one behind the other */
 #define SCENARIO_REGIONS_MAX       256  /* as sim/net allows */
 #define SCENARIO_LIST_MAX          1000 /* groups, workloads, actions */
 #define SCENARIO_THRESHOLDS_MAX    100  /* of one metric */
@@ -118,9 +122,27 @@ struct scenario_join {
     uint64_t over_us; /* the group's nodes start evenly spread over this ramp */
 };
 
-/* One part of a group's mix of regions; shares of a mix sum to 1. */
+/* What a node can be behind: a number for each kind. */
+enum scenario_nat {
+    SCENARIO_NAT_PUBLIC,
+    SCENARIO_NAT_PRESET,                                      /* + enum napt_preset */
+    SCENARIO_NAT_BOX = SCENARIO_NAT_PRESET + NAPT_PRESET_COUNT /* + index of the scenario's boxes */
+};
+
+/* A kind of NAT box that the file describes. As many boxes are made of it as groups need. */
+struct scenario_box {
+    char *name;
+    enum napt_preset preset; /* what the file does not say is the preset's */
+    struct napt_config config;
+    uint32_t port_block; /* config.block_ports, as the file has it */
+    uint32_t shared_by;  /* so many nodes, or boxes behind it, share one */
+    char *behind;        /* or NULL */
+    uint32_t outer;      /* index of that box, or SCENARIO_BOX_NONE */
+};
+
+/* One part of a group's mix of regions or of kinds of NAT; shares of a mix sum to 1. */
 struct scenario_share {
-    uint32_t region;     /* index into network.latency.regions */
+    uint32_t index;      /* into network.latency.regions; or enum scenario_nat */
     double ratio;        /* 0..1 */
     uint32_t cumulative; /* take the first entry whose cumulative >= a 32-bit draw */
 };
@@ -130,6 +152,11 @@ struct scenario_group {
     uint32_t count;
     struct scenario_share *region_mix; /* never empty: by default the latency model's weights */
     uint32_t region_mix_count;
+    struct scenario_share *nat_mix; /* NULL: all are public */
+    uint32_t nat_mix_count;
+    struct scenario_chance nat_hairpin;      /* shares of the nodes behind a preset: whose box */
+    struct scenario_chance nat_port_mapping; /* does that, */
+    struct scenario_chance nat_double;       /* or stands behind another one */
     struct scenario_link link;
     bool has_churn; /* without churn the group's nodes never go offline */
     struct scenario_churn churn;
@@ -317,6 +344,8 @@ struct scenario {
     enum scenario_crypto crypto;
     struct scenario_protocol protocol;
     struct scenario_network network;
+    struct scenario_box *boxes;
+    uint32_t box_count;
     struct scenario_group *groups;
     uint32_t group_count;
     uint32_t node_count; /* of all groups */
@@ -346,6 +375,11 @@ NODISCARD int scenario_load_text(const char *path, const char *text, size_t len,
                                  const struct scenario_options *options, struct scenario **out,
                                  struct scenario_report *report);
 void scenario_free(struct scenario *scenario);
+
+/* "public", the preset's name, or the box's. */
+const char *scenario_nat_text(const struct scenario *scenario, uint32_t nat);
+/* True when every node of the group has a public address. */
+bool scenario_is_public(const struct scenario_group *group);
 
 /* The seed of replicate `index` (0 is derived too): adding replicates keeps the earlier ones. */
 uint64_t scenario_replicate_seed(uint64_t seed, uint32_t index);

@@ -187,7 +187,13 @@ static void write_type(struct json_writer *writer, const struct scenario_key *ke
     case KEY_DIST:
         write_either(writer, key, write_quantity, write_shape_ref);
         break;
+    case KEY_MAP:
+        map_open(writer, KEY_NAME_PATTERN);
+        write_ref(writer, NULL, key->shape);
+        map_close(writer);
+        break;
     case KEY_MIX:
+    case KEY_NAT:
         write_either(writer, key, write_string, write_shares);
         break;
     case KEY_FLAGS:

@@ -154,7 +154,7 @@ Test(scenario_load, a_matrix_file_gives_regions_weights_and_half_round_trips)
     cr_expect_eq(strlen(latency->file_sha256), 64);
     cr_expect_eq(scenario->groups[0].region_mix_count, 3);
     cr_expect_eq(scenario->groups[0].region_mix[0].ratio, 0.5);
-    cr_expect_eq(scenario->groups[1].region_mix[0].region, 1);
+    cr_expect_eq(scenario->groups[1].region_mix[0].index, 1);
     scenario_free(scenario);
 }
 

@@ -47,12 +47,13 @@ Test(scenario_report, a_person_sees_place_line_caret_pointer_and_suggestion_in_f
         "      |   ^^^^^^^^^^\n"
         "      = at /duratoin\n"
         "      = did you mean \"duration\"?  known: $schema, schema_version, name, description, "
-        "seed, replicates, duration, warmup, crypto, defaults, network, groups, ...\n"
+        "seed, replicates, duration, warmup, crypto, defaults, network, boxes, ...\n"
         "dir/x.jsonc:5:41: error[MT0101]: unknown key \"?[31m\"\n"
         "    5 |   \"groups\": [{ \"name\": \"a\", \"count\": 4, \"\\u001b[31m\": 1 }]\n"
         "      |                                         ^^^^^^^^^^^^\n"
         "      = at /groups/0/?[31m\n"
-        "      = known: name, count, region, link, churn, address_group_size, join, protocol\n"
+        "      = known: name, count, region, nat, nat_hairpin, nat_port_mapping, nat_double, link, "
+        "churn, address_group_size, join, protocol\n"
         "3 errors, 0 warnings: nothing was run.   meshtwin explain MT0103\n");
     free(printed);
 }
