@@ -212,8 +212,9 @@ static void judge_broadcast(struct population *population, struct operation *ope
     tell(population, operation, &end);
 }
 
-/* The nodes that take part among those found. Who is up but has not joined yet may well be found;
- * the truth does not know of it. */
+/* The nodes that take part among those found, by identity: behind a NAT box an address names
+ * nobody, and whether it leads to the node is for the node to find out. Who is up but has not
+ * joined yet may well be found; the truth does not know of it. */
 static uint32_t found_nodes(struct population *population, const struct host *host,
                             struct slice handles, uint32_t *nodes)
 {
@@ -222,10 +223,9 @@ static uint32_t found_nodes(struct population *population, const struct host *ho
         uint32_t handle;
         memcpy(&handle, handles.data + i * sizeof handle, sizeof handle);
         const struct contact *contact = contact_at(&host->port, handle);
-        const struct host *found = world_find(population->options.world, &contact->addr);
-        if (found != NULL && population_is_in(population->joined, found->index) &&
-            node_id_equal(&contact->id, &population->members[found->index].id)) {
-            nodes[count++] = found->index;
+        uint32_t found = truth_find(&population->truth, &contact->id);
+        if (found != TRUTH_NOBODY && node_id_equal(&contact->id, &population->members[found].id)) {
+            nodes[count++] = found;
         }
     }
     return count;

@@ -62,6 +62,19 @@ void truth_remove(struct truth *truth, const struct node_id *id, uint32_t node)
     truth->count--;
 }
 
+uint32_t truth_find(const struct truth *truth, const struct node_id *id)
+{
+    uint64_t prefix = node_id_prefix(id);
+    const struct truth_cell *cell = cell_of(truth, prefix);
+    uint32_t found = TRUTH_NOBODY;
+    for (uint32_t i = 0; i < cell->count; i++) {
+        if (cell->entries[i].prefix == prefix && cell->entries[i].node < found) {
+            found = cell->entries[i].node;
+        }
+    }
+    return found;
+}
+
 uint32_t truth_nearest(struct truth *truth, const struct node_id *target, uint32_t except,
                        uint32_t *nodes, uint32_t k)
 {

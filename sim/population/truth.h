@@ -6,6 +6,7 @@
  * of two equal ones (a chance of 2^-64 per pair) the lower node number comes first.
  *
  *      truth_add, truth_remove -> cells -> truth_nearest(target, k) -> nodes, closest first
+ *                                       -> truth_find(id) -> node
  *
  * Cost: O(1) to add, remove, and per answer, for ids spread evenly (hashes are).
  */
@@ -44,6 +45,9 @@ void truth_close(struct truth *truth);
 /* A node is added at most once, and removed under the id it was added with. */
 void truth_add(struct truth *truth, const struct node_id *id, uint32_t node);
 void truth_remove(struct truth *truth, const struct node_id *id, uint32_t node);
+
+/* The node with this id, or TRUTH_NOBODY. Ids are compared by what tells them apart here. */
+uint32_t truth_find(const struct truth *truth, const struct node_id *id);
 
 /* The k nodes nearest to `target`, closest first, without `except` (TRUTH_NOBODY: all count).
  * Returns how many there are, at most k. */

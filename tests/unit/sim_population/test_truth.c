@@ -59,6 +59,11 @@ static void expect_same(struct truth *truth, const struct crowd *crowd, struct r
         cr_assert_eq(found_count, expected_count);
         cr_assert_arr_eq(found, expected, found_count * sizeof *found);
     }
+    for (uint32_t i = 0; i < crowd->count; i++) {
+        cr_assert_eq(truth_find(truth, &crowd->ids[i]), crowd->is_in[i] ? i : TRUTH_NOBODY);
+    }
+    struct node_id stranger = id_drawn(rng);
+    cr_assert_eq(truth_find(truth, &stranger), TRUTH_NOBODY);
 }
 
 Test(truth, equals_a_plain_search_at_every_size)
