@@ -125,6 +125,9 @@ enum napt_fate {                    /* Why packets did not pass, and what boxes 
                 NAPT_FATE_COUNT,
 };
 
+/* "filtered", ... */
+const char *napt_fate_text(enum napt_fate fate);
+
 struct napt;
 
 /* ERR_INVALID and what is wrong in *reason (static text), or ERR_OK. */

@@ -1,4 +1,4 @@
-/* napt_preset.c - kinds of NAT box by name, and what a box's properties may be. */
+/* napt_preset.c - kinds of NAT box and fates of packets by name; what a box's properties may be. */
 #include <string.h>
 
 #include "node/base/must.h"
@@ -57,6 +57,17 @@ static const struct preset presets[NAPT_PRESET_COUNT] = {
 
 static const char *ports_fault(const struct napt_config *config);
 static const char *times_fault(const struct napt_config *config);
+
+const char *napt_fate_text(enum napt_fate fate)
+{
+    static const char *const texts[NAPT_FATE_COUNT] = {
+        [NAPT_FATE_FILTERED] = "filtered", [NAPT_FATE_UNMAPPED] = "unmapped",
+        [NAPT_FATE_BLOCKED] = "blocked",   [NAPT_FATE_SESSIONS] = "sessions",
+        [NAPT_FATE_PORTS] = "ports",       [NAPT_FATE_HAIRPIN] = "hairpin",
+        [NAPT_FATE_POISONED] = "poisoned", [NAPT_FATE_REMAPPED] = "remapped"};
+    must((unsigned)fate < NAPT_FATE_COUNT);
+    return texts[fate];
+}
 
 const char *napt_preset_text(enum napt_preset preset)
 {
