@@ -15,6 +15,7 @@
 #include "sim/scenario/scenario.h"
 
 #define NODE_BYTES         12000.0 /* the budget of DESIGN section 6, between aim and limit */
+#define BOX_BYTES          4000.0  /* a NAT box with some sixty sessions */
 #define EVENT_BYTES        256.0   /* an event with its datagram */
 #define EVENTS_PENDING     4.0     /* per node online: timers and datagrams under way */
 #define ROW_BYTES          26.0    /* a row of an event table in the results */
@@ -35,11 +36,13 @@ void scenario_estimate(const struct scenario *scenario, struct scenario_estimate
 {
     double duration_s = (double)scenario->duration_us / 1e6;
     double joins = 0;
+    double boxed = 0;
     *estimate = (struct scenario_estimate){0};
     for (uint32_t i = 0; i < scenario->group_count; i++) {
         const struct scenario_group *group = &scenario->groups[i];
         double online = group->count * share_online(group);
         estimate->online_mean += online;
+        boxed += scenario_is_public(group) ? 0 : group->count;
         joins += group->count;
         if (group->has_churn && group->churn.trace_file == NULL) {
             double cycle_s =
@@ -68,7 +71,7 @@ void scenario_estimate(const struct scenario *scenario, struct scenario_estimate
     }
     estimate->events = estimate->messages * EVENTS_PER_MESSAGE;
     rows = scenario->metrics.events != 0 ? rows * scenario->metrics.event_sampling.ratio : 0;
-    estimate->memory_bytes = BASE_BYTES + scenario->node_count * NODE_BYTES +
+    estimate->memory_bytes = BASE_BYTES + scenario->node_count * NODE_BYTES + boxed * BOX_BYTES +
                              estimate->online_mean * EVENTS_PENDING * EVENT_BYTES +
                              rows * ROW_BYTES;
 }

@@ -6,7 +6,8 @@
 #include "sim/scenario/parse.h"
 #include "sim/scenario/relation.h"
 
-#define CALIBRATED "calibrated"
+#define CALIBRATED          "calibrated"
+#define FIREWALL_SHARED_MAX 250 /* public addresses in one /24, with those of the boxes */
 
 /* The mix that gives plain punching the 70 % success measured in the field, and prediction and
  * birthday 90 %: docs/SCENARIOS.md. */
@@ -77,6 +78,11 @@ void finish_box(struct loader *loader, const cJSON *object, void *data)
     if (napt_config_check(&box->config, &reason) != ERR_OK) {
         loader_complain(loader, REPORT_MT0210, LOADER_KEY, NULL, "box \"%s\": %s", box->name,
                         reason);
+    }
+    if (box->config.is_firewall && box->shared_by > FIREWALL_SHARED_MAX) {
+        loader_complain_at(loader, "shared_by", REPORT_MT0210, NULL,
+                           "nodes behind a firewall have addresses in one /24: at most %d",
+                           FIREWALL_SHARED_MAX);
     }
 }
 
@@ -157,6 +163,19 @@ bool parse_nat(struct loader *loader, const cJSON *item, struct scenario_group *
     group->nat_port_mapping = calibrated_port_mapping;
     group->nat_double = calibrated_double;
     return true;
+}
+
+bool nat_has_firewall(const struct scenario *scenario, const struct scenario_group *group)
+{
+    for (uint32_t i = 0; i < group->nat_mix_count; i++) {
+        uint32_t index = group->nat_mix[i].index;
+        if (index == SCENARIO_NAT_PRESET + NAPT_PRESET_FIREWALL ||
+            (index >= SCENARIO_NAT_BOX &&
+             scenario->boxes[index - SCENARIO_NAT_BOX].config.is_firewall)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool share_read(struct loader *loader, const cJSON *member, enum loader_aim aim,

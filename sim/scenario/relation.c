@@ -68,6 +68,10 @@ void finish_group(struct loader *loader, const cJSON *object, void *data)
         loader_complain_at(loader, "name", REPORT_MT0206, NULL,
                            "there is another group \"%s\" before", group->name);
     }
+    if (group->address_group_size > 1 && nat_has_firewall(scenario, group)) {
+        loader_complain_at(loader, "address_group_size", REPORT_MT0210, NULL,
+                           "behind a firewall each node has a /24 of its own");
+    }
     if (!has(object, "region")) {
         region_mix_default(loader, group);
     }

@@ -10,9 +10,12 @@
 #ifndef SIM_SCENARIO_RELATION_H
 #define SIM_SCENARIO_RELATION_H
 
+#include <stdbool.h>
+
 #include <cJSON.h>
 
 struct loader;
+struct scenario;
 struct scenario_group;
 
 void finish_dist(struct loader *loader, const cJSON *object, void *data);
@@ -29,6 +32,8 @@ void finish_action(struct loader *loader, const cJSON *object, void *data);
 void finish_threshold(struct loader *loader, const cJSON *object, void *data);
 void finish_scenario(struct loader *loader, const cJSON *object, void *data);
 
+/* True when some of the group's nodes stand next behind a firewall (napt.c). */
+bool nat_has_firewall(const struct scenario *scenario, const struct scenario_group *group);
 /* Boxes behind boxes: finds them, once all are read (napt.c). */
 void boxes_nest(struct loader *loader);
 /* A group that names no region is spread like the latency model's weights (region.c). */
