@@ -17,6 +17,7 @@ static void sample_online(struct sim *sim, uint64_t now_us);
 static void sample_nodes(struct sim *sim, uint64_t now_us);
 static void add(struct sim *sim, struct sums *sums, const struct host *host);
 static uint64_t dead_contacts(struct sim *sim, const struct host *host);
+static bool is_alive(struct sim *sim, const struct contact *contact);
 static void tell(const struct sim *sim, uint64_t now_us, uint32_t group, const struct sums *sums);
 static void sample_traffic(struct sim *sim, uint64_t now_us);
 
@@ -92,11 +93,18 @@ static uint64_t dead_contacts(struct sim *sim, const struct host *host)
     uint32_t count = dht_contacts(&host->node->dht, handles, DHT_CONTACTS_MAX);
     uint64_t dead = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const struct host *contact =
-            world_find(sim->world, &contact_at(&host->port, handles[i])->addr);
-        dead += contact == NULL || !host_is_up(contact);
+        dead += !is_alive(sim, contact_at(&host->port, handles[i]));
     }
     return dead;
+}
+
+/* By address; where that is a NAT box's, by identity. */
+static bool is_alive(struct sim *sim, const struct contact *contact)
+{
+    const struct host *host = world_find(sim->world, &contact->addr);
+    return host != NULL ? host_is_up(host)
+                        : sim->setup.nat_kinds != NULL &&
+                              truth_find(&sim->population->truth, &contact->id) != TRUTH_NOBODY;
 }
 
 static void tell(const struct sim *sim, uint64_t now_us, uint32_t group, const struct sums *sums)

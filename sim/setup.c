@@ -45,6 +45,8 @@ void setup_close(struct setup *setup)
     free(setup->group_setups);
     free(setup->works);
     free(setup->coordinates);
+    free(setup->nat_configs);
+    free(setup->nat_kinds);
 }
 
 bool setup_network(struct setup *setup)
@@ -89,13 +91,16 @@ bool setup_hosts(struct setup *setup, struct world *world)
                                     .coordinates = setup->coordinates};
         setup->groups[i].first = world_host_count(world);
         setup->groups[i].count = group->count;
+        struct setup_deal deal;
+        setup_deal_open(&deal, setup, i, setup->groups[i].first);
         for (uint32_t member = 0; member < group->count; member++) {
             group24 += member > 0 && member % group->address_group_size == 0;
-            uint32_t index = world_add_host(world, group24);
+            uint32_t index = setup_deal_host(&deal, world, member, group24);
             struct net_site site;
             place_draw(&model, setup->seed, index, &site);
             host_place(world_host(world, index), &site, setup->seed);
         }
+        setup_deal_close(&deal);
         group24++;
     }
     return true;

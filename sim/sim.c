@@ -10,12 +10,16 @@
 
 /* Unix time at simulated time 0: 2025-01-01 00:00 UTC. Any constant does; it is never the real one.
  */
-#define WALL_START_US  (UINT64_C(1735689600) * 1000000)
+#define WALL_START_US           (UINT64_C(1735689600) * 1000000)
 /* A node's declared maximum: four times what a seed with full tables and records has been seen
  * with. */
-#define NODE_BYTES_MAX (8u << 20)
+#define NODE_BYTES_MAX          (8u << 20)
+/* Room for contacts where NAT boxes give nodes many addresses; 88 bytes each once used. */
+#define BOXED_CONTACTS_PER_NODE 4096
+#define BOXED_CONTACTS_MAX      (1u << 26)
 
 static bool world_make(struct sim *sim, char *error, size_t error_size);
+static uint32_t contacts_max(const struct scenario *scenario);
 static bool population_make(struct sim *sim);
 static void on_delivered(void *arg, struct host *host, const struct port_event *event);
 static void on_scripted(void *arg, struct host *host, uint32_t what);
@@ -126,14 +130,17 @@ void sim_node_info(struct sim *sim, uint32_t node, struct sim_node_info *info)
     const struct scenario *scenario = sim->options.scenario;
     const struct host *host = world_host(sim->world, node);
     const struct scenario_group *group = &scenario->groups[sim->population->members[node].group];
-    *info = (struct sim_node_info){.group_name = group->name,
-                                   .region_name =
-                                       scenario->network.latency.regions[host->link.region].name,
-                                   .up_bps = group->link.up_bps,
-                                   .down_bps = group->link.down_bps,
-                                   .addr = host->port.local,
-                                   .config = population_config(sim->population, node),
-                                   .is_up = host_is_up(host)};
+    *info = (struct sim_node_info){
+        .group_name = group->name,
+        .region_name = scenario->network.latency.regions[host->link.region].name,
+        .nat_name =
+            scenario_nat_text(scenario, sim->setup.nat_kinds != NULL ? sim->setup.nat_kinds[node]
+                                                                     : SCENARIO_NAT_PUBLIC),
+        .up_bps = group->link.up_bps,
+        .down_bps = group->link.down_bps,
+        .addr = host->port.local,
+        .config = population_config(sim->population, node),
+        .is_up = host_is_up(host)};
     const uint8_t *key =
         host->node != NULL ? host->node->identity.public_key : sim->public_keys[node];
     memcpy(info->public_key, key, sizeof info->public_key);
@@ -210,6 +217,7 @@ static bool world_make(struct sim *sim, char *error, size_t error_size)
         .crypto = is_real ? &sodium_suite : &modelled_suite,
         .net = &sim->setup.net,
         .hosts_max = scenario->node_count,
+        .contacts_max = contacts_max(scenario),
         .node_bytes_max = NODE_BYTES_MAX,
         .threads = is_ordered ? 1 : sim->options.threads,
         .hooks = {.arg = sim,
@@ -219,6 +227,18 @@ static bool world_make(struct sim *sim, char *error, size_t error_size)
     };
     sim->world = world_open(&options);
     return setup_hosts(&sim->setup, sim->world) && setup_groups(&sim->setup, sim->world);
+}
+
+/* Behind a NAT box a node has as many addresses as it has mappings, and each that a peer has seen
+ * is a contact. Only address space depends on it. */
+static uint32_t contacts_max(const struct scenario *scenario)
+{
+    bool is_public = true;
+    for (uint32_t i = 0; i < scenario->group_count; i++) {
+        is_public = is_public && scenario_is_public(&scenario->groups[i]);
+    }
+    uint64_t many = (uint64_t)scenario->node_count * BOXED_CONTACTS_PER_NODE;
+    return is_public ? 0 : many < BOXED_CONTACTS_MAX ? (uint32_t)many : BOXED_CONTACTS_MAX;
 }
 
 static bool population_make(struct sim *sim)

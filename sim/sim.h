@@ -86,6 +86,7 @@ struct world *sim_world(struct sim *sim);
 struct sim_node_info {
     const char *group_name;
     const char *region_name;
+    const char *nat_name; /* "public", a preset's or a box's. */
     uint64_t up_bps;
     uint64_t down_bps;
     uint8_t public_key[CRYPTO_PUBLIC_LEN]; /* Zero until the node has started once. */
