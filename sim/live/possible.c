@@ -56,6 +56,9 @@ static const char *wrong_group(const struct scenario_group *group)
     if (!is_at_most(&group->link.latency, LATENCY_MAX_US) || group->link.loss.ratio > 0) {
         return "groups.link: loopback has neither a latency above 1ms nor losses";
     }
+    if (!scenario_is_public(group)) {
+        return "groups.nat: loopback has no NAT boxes";
+    }
     return wrong_protocol(&group->protocol);
 }
 

@@ -19,6 +19,7 @@ static bool run_steps(struct sim *sim, const struct replicate *replicate,
 static void write_params(const struct replicate *replicate, struct database *database);
 static void write_nodes(struct sim *sim, uint64_t run_id, struct database *database);
 static void write_counters(struct sim *sim, uint64_t run_id, struct database *database);
+static void write_fates(struct sim *sim, uint64_t run_id, struct database *database);
 static void write_memory(struct sim *sim, uint64_t run_id, struct database *database);
 
 int replicate_run(const struct replicate *replicate, struct database *part,
@@ -169,7 +170,7 @@ static void write_nodes(struct sim *sim, uint64_t run_id, struct database *datab
         database_insert(database, DATABASE_NODE, database_integer(run_id), database_integer(i),
                         database_text(info.group_name), database_text(info.region_name),
                         database_text(has_key ? key : NULL), database_integer(info.up_bps),
-                        database_integer(info.down_bps));
+                        database_integer(info.down_bps), database_text(info.nat_name));
     }
 }
 
@@ -196,6 +197,33 @@ static void write_counters(struct sim *sim, uint64_t run_id, struct database *da
     database_insert(database, DATABASE_COUNTER, database_integer(run_id),
                     database_text("network_datagrams_dead"),
                     database_integer(counts.datagrams_dead));
+    write_fates(sim, run_id, database);
+}
+
+/* What NAT boxes did, all together; nothing where there are none. */
+static void write_fates(struct sim *sim, uint64_t run_id, struct database *database)
+{
+    uint64_t sums[NAPT_FATE_COUNT] = {0};
+    uint32_t boxes = world_box_count(sim_world(sim));
+    for (uint32_t box = 0; box < boxes; box++) {
+        const uint64_t *fates = napt_fates(world_box(sim_world(sim), box));
+        for (int fate = 0; fate < NAPT_FATE_COUNT; fate++) {
+            sums[fate] += fates[fate];
+        }
+    }
+    if (boxes == 0) {
+        return;
+    }
+    struct host_counts counts = world_counts(sim_world(sim));
+    database_insert(database, DATABASE_COUNTER, database_integer(run_id),
+                    database_text("network_datagrams_filtered"),
+                    database_integer(counts.datagrams_filtered));
+    for (int fate = 0; fate < NAPT_FATE_COUNT; fate++) {
+        char name[32];
+        snprintf(name, sizeof name, "nat_%s", napt_fate_text((enum napt_fate)fate));
+        database_insert(database, DATABASE_COUNTER, database_integer(run_id), database_text(name),
+                        database_integer(sums[fate]));
+    }
 }
 
 static void write_memory_row(struct database *database, uint64_t run_id, const char *per,

@@ -28,6 +28,7 @@ const char schema_tables[] =
     "CREATE TABLE node("
     "  run_id INTEGER NOT NULL, node_id INTEGER NOT NULL, group_name TEXT NOT NULL,"
     "  region TEXT NOT NULL, public_key_hex TEXT, up_bps INTEGER, down_bps INTEGER,"
+    "  nat_type TEXT NOT NULL DEFAULT 'public',"
     "  PRIMARY KEY(run_id, node_id)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE node_session("
     "  run_id INTEGER NOT NULL, node_id INTEGER NOT NULL, start_us INTEGER NOT NULL,"

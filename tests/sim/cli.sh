@@ -111,6 +111,21 @@ runs()
     meshtwin 'query cannot write' 1 '' query "$once" 'DELETE FROM run'
 }
 
+# Nodes behind NAT boxes: what the results say of them.
+boxes()
+{
+    local database=$folder/boxes.db
+    meshtwin 'a run with NAT boxes' 0 'digest' run "$small" -o "$database" --until 30s \
+        --no-thresholds --set '/groups/1/nat={"public":0.5,"symmetric":0.25,"full_cone":0.25}'
+    tap_same 'every node says what it stands behind' 'full_cone symmetric' \
+        "$(query "$database" "SELECT group_concat(nat_type, ' ') FROM (SELECT DISTINCT nat_type
+            FROM node WHERE nat_type != 'public' ORDER BY 1)")"
+    tap_same 'and the boxes what they did' 1 \
+        "$(query "$database" "SELECT count(*) FROM counter WHERE name = 'nat_filtered'")"
+    meshtwin 'a misspelt kind of NAT: suggestion' 3 'did you mean "symmetric"' \
+        run "$small" -o "$folder/bad.db" --set /groups/1/nat=symetric
+}
+
 # What the commands that read results show, and what they refuse.
 readers()
 {
@@ -282,6 +297,7 @@ interrupted()
 usage
 bad_scenarios
 runs
+boxes
 choices
 readers
 recipes
