@@ -1,4 +1,4 @@
-/* napt.c - NAT in scenarios: boxes the file describes, and groups that stand behind kinds of box. */
+/* nat.c - NAT in scenarios: boxes the file describes, and groups that stand behind kinds of box. */
 #include <stdlib.h>
 #include <string.h>
 
