@@ -38,6 +38,9 @@ bool setup_groups(struct setup *setup, struct world *world)
         struct population_group *group = &setup->groups[i];
         for (uint32_t variant = 0; variant < setup->variant_count; variant++) {
             protocol_set(&own->configs[variant], &config->protocol);
+            /* Where nobody stands behind a box everybody knows that it can be reached. */
+            own->configs[variant].nat.reach =
+                scenario_is_public(config) ? NAT_REACH_PUBLIC : NAT_REACH_AUTO;
             bootstrap_set(setup, &own->configs[variant], variant);
             own->seed_configs[variant] = own->configs[variant];
             seed_set(&own->seed_configs[variant]);
