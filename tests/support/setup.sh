@@ -46,8 +46,10 @@ command npm npm
 command ip iproute2
 command nft nftables
 command conntrack conntrack
-command turnserver coturn
-library nice libnice-dev
+command turnserver coturn'
+
+# Of what only the nights have time for, and many packages.
+setup_needs_nightly='library nice libnice-dev
 module aioice python3-aioice'
 
 setup_needs_coverage='command gcovr gcovr'
