@@ -76,7 +76,7 @@ enum service_state {
 };
 
 struct service_component {
-    const char *name; /* "mesh", "disk", "network", "identity" */
+    const char *name; /* "mesh", "disk", "network", "identity", "reach" */
     enum service_state state;
     char reason[HOST_REASON_SIZE]; /* Empty while healthy; else cause and next step. */
 };

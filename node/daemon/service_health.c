@@ -10,10 +10,14 @@
 #define LONELY_US (30 * SECOND)
 #define LOST_US   (300 * SECOND)
 #define SAMPLE_US (5 * SECOND)
+/* A client asks another server each second until one takes it. */
+#define HIDDEN_US (60 * SECOND)
 
 static void judge_mesh(const struct service *service, struct service_component *mesh);
 static void judge_disk(const struct service *service, struct service_component *disk);
 static void judge_network(const struct service *service, struct service_component *network);
+static void judge_reach(const struct service *service, struct service_component *reach);
+static bool needs_relay(const struct service *service);
 static int badness(enum service_state state);
 static bool is_joined(const struct service *service);
 
@@ -21,15 +25,17 @@ void service_health(const struct service *service, struct service_health *health
 {
     *health = (struct service_health){
         .uptime_s = (service_now_us(service) - service->started_us) / SECOND,
-        .component_count = 4,
+        .component_count = 5,
         .components = {{.name = "mesh", .state = SERVICE_HEALTHY},
                        {.name = "disk", .state = SERVICE_HEALTHY},
                        {.name = "network", .state = SERVICE_HEALTHY},
-                       {.name = "identity", .state = SERVICE_HEALTHY}},
+                       {.name = "identity", .state = SERVICE_HEALTHY},
+                       {.name = "reach", .state = SERVICE_HEALTHY}},
     };
     judge_mesh(service, &health->components[0]);
     judge_disk(service, &health->components[1]);
     judge_network(service, &health->components[2]);
+    judge_reach(service, &health->components[4]);
     health->state = SERVICE_HEALTHY;
     for (size_t i = 0; i < health->component_count; i++) {
         if (badness(health->components[i].state) > badness(health->state)) {
@@ -60,6 +66,9 @@ void health_tick(struct service *service)
     uint64_t now_us = service_now_us(service);
     if (service_contacts(service) > 0) {
         seen->peers_us = now_us;
+    }
+    if (seen->reached_us == 0 || !needs_relay(service)) {
+        seen->reached_us = now_us;
     }
     if (now_us - seen->sampled_us >= SAMPLE_US) {
         struct host_view view;
@@ -150,6 +159,25 @@ static void judge_network(const struct service *service, struct service_componen
                  (unsigned long long)seen->dropped_lately,
                  (unsigned long long)seen->dropped_lately + seen->sent_lately);
     }
+}
+
+static void judge_reach(const struct service *service, struct service_component *reach)
+{
+    uint64_t hidden_us = service_now_us(service) - service->health.reached_us;
+    if (needs_relay(service) && service->health.reached_us > 0 && hidden_us > HIDDEN_US) {
+        struct port_addr addr = host_addr(service->host);
+        reach->state = SERVICE_DEGRADED;
+        snprintf(reach->reason, sizeof reach->reason,
+                 "strangers cannot reach this node, and no relay has taken it for %llu s; open UDP "
+                 "port %u to it, or connect to a node that relays",
+                 (unsigned long long)(hidden_us / SECOND), addr.port[0] * 256u + addr.port[1]);
+    }
+}
+
+static bool needs_relay(const struct service *service)
+{
+    const struct node *node = service_node(service);
+    return node != NULL && !node->nat.is_server && nat_relay_count(&node->nat) == 0;
 }
 
 /* Of several components the worst decides. */

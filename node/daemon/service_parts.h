@@ -51,7 +51,8 @@ struct bootstrap {
 };
 
 struct health {
-    uint64_t peers_us; /* When there was a peer for the last time; 0: never. */
+    uint64_t peers_us;   /* When there was a peer for the last time; 0: never. */
+    uint64_t reached_us; /* When it served or had a relay for the last time, or began. */
     uint64_t sampled_us;
     uint64_t sent; /* Datagrams, at the last sample. */
     uint64_t dropped;

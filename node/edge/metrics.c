@@ -17,13 +17,16 @@
 
 static void write_state(struct exposition *out, const struct face *face);
 static void write_node(struct exposition *out, const struct node *node);
+static void count_ban(void *arg, const struct inspect_ban *ban);
+static void write_sessions(struct exposition *out, const struct node *node);
+static void count_way(void *arg, const struct inspect_peer *peer);
+static void write_nat(struct exposition *out, const struct node *node);
 static void write_traffic(struct exposition *out, const struct traffic *traffic);
 static void write_traffic_rows(struct exposition *out, const struct traffic *traffic, int from,
                                int to, const char *label, size_t text_from);
 static void write_counters(struct exposition *out, const struct counters *counters);
 static void write_memory(struct exposition *out, const struct node_view *view);
 static void write_round_trips(struct exposition *out, const struct rtt_node *rtt);
-static void count_ban(void *arg, const struct inspect_ban *ban);
 static void write_host(struct exposition *out, const struct host *host);
 static void write_edge(struct exposition *out, const struct face *face);
 static void write_process(struct exposition *out);
@@ -87,10 +90,11 @@ static void write_node(struct exposition *out, const struct node *node)
     node_inspect_bans(node, count_ban, &bans);
     gauge(out, "meshtwin_joined", "Whether the node has joined the mesh.", view.is_joined);
     gauge(out, "meshtwin_contacts", "Nodes in the routing table.", view.contacts);
-    gauge(out, "meshtwin_sessions", "Established sessions with peers.", view.sessions);
+    write_sessions(out, node);
     gauge(out, "meshtwin_records", "Records held for the mesh.", view.records);
     gauge(out, "meshtwin_lookups_running", "Lookups under way.", view.lookups);
     gauge(out, "meshtwin_bans", "Peers that are not listened to for now.", bans);
+    write_nat(out, node);
     write_traffic(out, &view.traffic);
     write_counters(out, &view.counters);
     write_memory(out, &view);
@@ -101,6 +105,48 @@ static void count_ban(void *arg, const struct inspect_ban *ban)
 {
     uint64_t *bans = arg;
     *bans += ban->until_s > 0;
+}
+
+static void write_sessions(struct exposition *out, const struct node *node)
+{
+    uint64_t counts[NAT_WAY_RELAYED + 1] = {0};
+    node_inspect_peers(node, count_way, counts);
+    exposition_family(out, "meshtwin_sessions", EXPOSITION_GAUGE,
+                      "Established sessions with peers, by the way that their datagrams take.");
+    for (int way = NAT_WAY_DIRECT; way <= NAT_WAY_RELAYED; way++) {
+        exposition_count(out, counts[way], "way=\"%s\"", nat_way_text((enum nat_way)way));
+    }
+}
+
+static void count_way(void *arg, const struct inspect_peer *peer)
+{
+    uint64_t *counts = arg;
+    counts[peer->way]++;
+}
+
+static void write_nat(struct exposition *out, const struct node *node)
+{
+    const struct nat *nat = &node->nat;
+    gauge(out, "meshtwin_nat_server", "Whether strangers can reach the node, so that it serves.",
+          nat->is_server);
+    gauge(out, "meshtwin_nat_relays", "Relays by which others reach the node.",
+          nat_relay_count(nat));
+    gauge(out, "meshtwin_nat_reservations", "Nodes that others reach by this one.",
+          nat_reservation_count(nat));
+    gauge(out, "meshtwin_nat_circuits", "Pairs of nodes that this one relays between.",
+          nat_circuit_count(nat));
+    exposition_family(out, "meshtwin_nat_punches", EXPOSITION_COUNTER,
+                      "Attempts to do without a relay, and those that got through.");
+    exposition_count(out, nat->counts.punches_begun, "result=\"begun\"");
+    exposition_count(out, nat->counts.punches_won, "result=\"won\"");
+    exposition_family(out, "meshtwin_nat_connects", EXPOSITION_COUNTER,
+                      "Attempts to reach a node by a relay, and those that got through.");
+    exposition_count(out, nat->counts.connects_begun, "result=\"begun\"");
+    exposition_count(out, nat->counts.connects_won, "result=\"won\"");
+    counter(out, "meshtwin_nat_relayed_bytes", "Bytes of datagrams passed on for others.",
+            nat->counts.relayed_bytes);
+    counter(out, "meshtwin_nat_vouchers_forged", "Vouchers shown that this node never gave.",
+            nat->counts.vouchers_forged);
 }
 
 static void write_traffic(struct exposition *out, const struct traffic *traffic)

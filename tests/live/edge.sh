@@ -108,12 +108,21 @@ states()
     # Nobody listens there: starting for half a minute, then degraded.
     start_edge 2 -b "$(live_addr 99):$live_port"
     in_state starting 2 200 503
+    # Nobody relays for this one.
+    start_edge 5 --no-relay
+    start_edge 6 -b "$(live_addr 5):$live_port" --reach client
 }
 
 degraded()
 {
     live_patience=600
     in_state degraded 2 200 503
+    in_state degraded 6 200 200
+    http 6 /health >/dev/null
+    tap_check 'a client without a relay says so, and what would help' \
+        jq -e '.components.reach.reason | test("no relay has taken it.*; open UDP port")' "$body"
+    http 5 /health >/dev/null
+    tap_same 'its only peer is well' healthy "$(jq -r .components.reach.state "$body")"
     live_patience=200
 }
 
@@ -196,6 +205,11 @@ metrics_after_traffic()
         grep -qE '^meshtwin_messages_total\{kind="dht.find_node",direction="in"\} [1-9]' "$body"
     tap_check 'requests are counted by route and code' \
         grep -qE '^meshtwin_http_requests_total\{route="/health",code="403"\} [1-9]' "$body"
+    tap_check 'sessions are counted by way' \
+        grep -qx 'meshtwin_sessions{way="direct"} 1' "$body"
+    tap_check 'that the node serves is a number' grep -qx 'meshtwin_nat_server 1' "$body"
+    tap_check 'punches are counted by result' \
+        grep -qx 'meshtwin_nat_punches_total{result="won"} 0' "$body"
     tap_same 'no peer is a label' 0 "$(grep -cE "$(ctl_field 3 .id id)|127\.27\." "$body")"
 }
 
