@@ -230,6 +230,7 @@ if exists 'node/meshnode/*.c'; then
     if [ "$mode" != fast ]; then
         step edge tests/live/edge.sh
         step dist tests/live/dist.sh build/release
+        step doctor tests/live/doctor.sh
     fi
 fi
 step tidy tests/tidy/tidy.pl --release build/release --test build/test

@@ -6,7 +6,7 @@
 #include "node/meshnode/program.h"
 
 static const struct program *const programs[] = {
-    &program_node, &program_ctl,        &program_id,
+    &program_node, &program_ctl,        &program_id,           &program_doctor,
     &program_man,  &program_completion, &program_help_command,
 };
 enum { PROGRAMS = sizeof programs / sizeof programs[0] };

@@ -22,6 +22,7 @@ struct program {
 extern const struct program program_node;
 extern const struct program program_ctl;
 extern const struct program program_id;
+extern const struct program program_doctor;
 extern const struct program program_man;
 extern const struct program program_completion;
 extern const struct program program_help_command;

@@ -44,6 +44,7 @@ extern const struct command command_ls;
 extern const struct command command_query;
 extern const struct command command_node;
 extern const struct command command_ctl;
+extern const struct command command_doctor;
 extern const struct command command_version;
 extern const struct command command_help;
 extern const struct command command_man;

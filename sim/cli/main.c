@@ -11,10 +11,10 @@
 #include "sim/result/machine.h"
 
 static const struct command *const commands[] = {
-    &command_run,     &command_check,      &command_schema, &command_explain,
-    &command_metrics, &command_replay,     &command_diff,   &command_export,
-    &command_ls,      &command_query,      &command_node,   &command_ctl,
-    &command_version, &command_completion, &command_man,    &command_help,
+    &command_run,    &command_check, &command_schema, &command_explain, &command_metrics,
+    &command_replay, &command_diff,  &command_export, &command_ls,      &command_query,
+    &command_node,   &command_ctl,   &command_doctor, &command_version, &command_completion,
+    &command_man,    &command_help,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

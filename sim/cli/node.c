@@ -1,4 +1,4 @@
-/* node.c - `meshtwin node` and `meshtwin ctl`: the live node is a program of its own, and one name
+/* node.c - `meshtwin node`, `ctl` and `doctor`: the live node is a program of its own, and one name
  * is enough to type. */
 #include <errno.h>
 #include <limits.h>
@@ -22,6 +22,11 @@ static int run_ctl(const struct command *command, int count, char **words)
     return run_meshnode(command->name, "ctl", count, words);
 }
 
+static int run_doctor(const struct command *command, int count, char **words)
+{
+    return run_meshnode(command->name, "doctor", count, words);
+}
+
 const struct command command_node = {
     .name = "node",
     .operands = "",
@@ -36,6 +41,14 @@ const struct command command_ctl = {
     .summary = "Asks a live node: meshnode ctl.",
     .example = "meshtwin ctl -p 8469 peers",
     .run = run_ctl,
+};
+
+const struct command command_doctor = {
+    .name = "doctor",
+    .operands = "",
+    .summary = "Looks at this machine's network: meshnode doctor.",
+    .example = "meshtwin doctor -b node-a.example.invalid:8468",
+    .run = run_doctor,
 };
 
 /* Becomes meshnode, the one beside this program first: both come from one build. */
