@@ -17,6 +17,7 @@ enum {
 };
 
 static void keep(struct nat *nat, struct nat_link *link);
+static void ask_ports(struct nat *nat);
 static void drop(struct nat *nat, struct nat_link *link);
 static void reserve(struct nat *nat);
 static uint32_t choose_relay(struct nat *nat);
@@ -55,8 +56,40 @@ void nat_links_tick(struct nat *nat)
     if (held < nat->config->relays_wanted) {
         reserve(nat);
     }
+    ask_ports(nat);
     if (nat_relay_count(nat) > 0 && now_us >= work->publish_us) {
         publish(nat);
+    }
+}
+
+/* What a box that maps by destination does with ports is seen best when sockets are opened one
+ * after the other and nothing else is sent in between. Once; then they are closed. */
+static void ask_ports(struct nat *nat)
+{
+    struct nat_work *work = nat->work;
+    struct port *port = nat->core->port;
+    uint64_t now_us = core_now(nat->core);
+    const struct nat_link *link = &work->links[0];
+    struct nat_class class;
+    nat_class_of(nat, &class);
+    if (work->ports_us == 0 && class.is_dependent && link->state == NAT_LINK_LIVE) {
+        work->ports_us = now_us;
+        for (uint32_t i = 0; i < NAT_PORTS_ASKED; i++) {
+            int path = port->ops->path_open(port, PORT_UDP, &port->local, NULL);
+            if (path > 0) {
+                struct transport_way way = {.addr = contact_at(port, link->peer)->addr,
+                                            .path = (uint16_t)path};
+                work->ports_paths[i] = (uint16_t)path;
+                (void)transport_probe(nat->transport, link->session, &way);
+            }
+        }
+    } else if (work->ports_us != 0 && now_us - work->ports_us > PROVE_US) {
+        for (uint32_t i = 0; i < NAT_PORTS_ASKED; i++) {
+            if (work->ports_paths[i] != PORT_MAIN_PATH) {
+                port->ops->path_close(port, work->ports_paths[i]);
+                work->ports_paths[i] = PORT_MAIN_PATH;
+            }
+        }
     }
 }
 

@@ -138,12 +138,20 @@ void nat_observe(struct nat *nat, const struct port_addr *peer, uint16_t path,
 {
     struct nat_work *work = nat_work_of(nat);
     if (work != NULL && path <= UINT8_MAX) {
+        struct reader port = reader_of(slice_of(observed->port, sizeof observed->port));
         struct classify_sight sight = {
             .remote = *peer, .mapped = *observed, .path = (uint8_t)path, .asked_us = asked_us};
         if (path == PORT_MAIN_PATH) {
             sight.local = nat->core->port->local;
         }
-        classify_saw(&work->classify, &sight);
+        if (path == PORT_MAIN_PATH) {
+            classify_saw(&work->classify, &sight);
+        } else {
+            /* A socket opened for this: what it got says how ports are given out, and where that
+             * stands. */
+            classify_saw(&work->ports, &sight);
+            work->port_newest = read_u16(&port);
+        }
     }
     if (path != PORT_MAIN_PATH) {
         return;
@@ -182,8 +190,9 @@ bool nat_proved(struct nat *nat, uint32_t session, const struct transport_way *w
     if (observed != NULL && !transport_is_relayed(observed) &&
         transport_session_at(nat->transport, session, &found) && !found.is_client) {
         uint64_t now_us = core_now(nat->core);
+        /* Sockets that asked in one moment did so in the order of their numbers. */
         nat_observe(nat, &way->addr, way->path, observed,
-                    now_us > found.rtt_us ? now_us - found.rtt_us : 0);
+                    (now_us > found.rtt_us ? now_us - found.rtt_us : 0) + way->path);
     }
     nat_links_proved(nat, session);
     return nat_punch_proved(nat, session, way, observed);
@@ -192,8 +201,18 @@ bool nat_proved(struct nat *nat, uint32_t session, const struct transport_way *w
 void nat_class_of(const struct nat *nat, struct nat_class *class)
 {
     *class = (struct nat_class){0};
-    if (nat->work != NULL) {
-        classify_result(&nat->work->classify, class);
+    const struct nat_work *work = nat->work;
+    if (work == NULL) {
+        return;
+    }
+    classify_result(&work->classify, class);
+    struct nat_class ports;
+    classify_result(&work->ports, &ports);
+    if (class->is_dependent && ports.assignment != NAT_ASSIGNMENT_UNKNOWN) {
+        class->assignment = ports.assignment;
+        class->assignment_permille = ports.assignment_permille;
+        class->step = ports.step;
+        class->port_last = work->port_newest;
     }
 }
 
@@ -259,6 +278,7 @@ struct nat_work *nat_work_of(struct nat *nat)
     }
     work->owner = nat;
     classify_start(&work->classify);
+    classify_start(&work->ports);
     nat->work = work;
     return work;
 }

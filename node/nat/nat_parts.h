@@ -22,6 +22,7 @@ enum {
     NAT_FLOWS_SPARE = 8, /* Of the flows, kept for probes. */
     NAT_STREAMS_MAX = 16,
     NAT_SOCKETS_MAX = 256,
+    NAT_PORTS_ASKED = 3, /* New mappings in a row: enough to see them count. */
     NAT_KEPT_MAX = 16,
     NAT_REFUSERS_MAX = 8,
 };
@@ -226,6 +227,10 @@ struct nat_work {
     uint64_t asked_us;
     uint8_t port_asks; /* From another port, after the strangers had failed. */
     struct classify classify;
+    uint64_t ports_us; /* When sockets were opened to see which ports they get; 0: never. */
+    uint16_t ports_paths[NAT_PORTS_ASKED];
+    struct classify ports; /* What was seen of those alone, with nothing sent in between. */
+    uint16_t port_newest;  /* Of the newest mapping seen; 0: none. */
     struct nat_birthday *birthday;
     /* Extra paths that sessions have moved to: closed when the session is gone. */
     struct {
