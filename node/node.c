@@ -35,6 +35,31 @@ static void on_joined(void *owner, int status, uint32_t took_us);
 
 #define SECOND UINT64_C(1000000)
 
+/* Sources: node/nat/nat.h, docs/modules/nat.md. */
+static const struct nat_config nat_defaults = {
+    .reach = NAT_REACH_PUBLIC,
+    .is_relay = true,
+    .has_punching = true,
+    .relays_wanted = 2,
+    .opener_ttl = 5, /* HyperDHT: past any boxes of ours, short of the peer's. */
+    .punch_rounds = 4,
+    .punch_attempts = 3, /* libp2p's DCUtR; 97.6 % of what succeeds does at once. */
+    .birthday_sockets = 256,
+    .birthday_probes = 1024,
+    .keep_us = 15 * SECOND,
+    .recheck_us = 600 * SECOND,
+    .punch_again_us = 30 * SECOND,
+    .flows_max = 60, /* Routers with 64 places exist: docs/modules/nat.md. */
+    .flow_us = 120 * SECOND,
+    .reservations_max = 128,
+    .circuits_max = 64,
+    .reservation_s = 3600,
+    .circuit_s = 120,
+    .circuit_bytes = 256 << 10,
+    .reservations_per_hour = 16,
+    .circuits_per_hour = 64,
+    .bytes_per_hour = 4 << 20};
+
 void node_config_default(struct node_config *config)
 {
     *config = (struct node_config){
@@ -62,28 +87,7 @@ void node_config_default(struct node_config *config)
                       .session_idle_us = 60 * SECOND,
                       .rekey_after_us = 120 * SECOND,
                       .rekey_after_messages = UINT64_C(1) << 60},
-        .nat = {.reach = NAT_REACH_PUBLIC,
-                .is_relay = true,
-                .has_punching = true,
-                .relays_wanted = 2,
-                .opener_ttl = 5, /* HyperDHT: past any boxes of ours, short of the peer's. */
-                .punch_rounds = 4,
-                .punch_attempts = 3, /* libp2p's DCUtR; 97.6 % of what succeeds does at once. */
-                .birthday_sockets = 256,
-                .birthday_probes = 1024,
-                .keep_us = 15 * SECOND,
-                .recheck_us = 600 * SECOND,
-                .punch_again_us = 30 * SECOND,
-                .flows_max = 60, /* Routers with 64 places exist: docs/modules/nat.md. */
-                .flow_us = 120 * SECOND,
-                .reservations_max = 128,
-                .circuits_max = 64,
-                .reservation_s = 3600,
-                .circuit_s = 120,
-                .circuit_bytes = 256 << 10,
-                .reservations_per_hour = 16,
-                .circuits_per_hour = 64,
-                .bytes_per_hour = 4 << 20},
+        .nat = nat_defaults,
         .dht = {.k = 20,
                 .alpha = 3,
                 .group_bucket_max = 2,

@@ -48,9 +48,9 @@ struct setup {
     struct net_config net;
     struct net_access *access; /* One per group. */
     struct geo geo;
-    struct geo_place *coordinates;  /* By region; NULL unless distance decides. */
+    struct geo_place *coordinates;   /* By region; NULL unless distance decides. */
     struct napt_config *nat_configs; /* NULL while all nodes are public; so is the next. */
-    uint16_t *nat_kinds;            /* Of each node: enum scenario_nat. */
+    uint16_t *nat_kinds;             /* Of each node: enum scenario_nat. */
     struct setup_group *group_setups;
     struct population_group *groups;
     struct population_work *works;

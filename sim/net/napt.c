@@ -17,11 +17,11 @@ static void session_use(struct napt *nat, uint32_t id, enum napt_session_flag wa
 static enum napt_verdict admit(struct napt *nat, struct napt_packet *packet, bool is_poisoned);
 static bool admits(const struct napt *nat, uint32_t id, const struct napt_packet *packet);
 static enum napt_verdict unsolicited(struct napt *nat, const struct napt_packet *packet,
-                                    enum napt_fate fate);
+                                     enum napt_fate fate);
 static void poison(struct napt *nat, const struct napt_packet *packet);
 
 struct napt *napt_open(const struct napt_config *config, uint32_t external_ip, uint64_t seed,
-                     uint64_t number)
+                       uint64_t number)
 {
     const char *reason = NULL;
     must(napt_config_check(config, &reason) == ERR_OK);
@@ -252,7 +252,7 @@ static bool admits(const struct napt *nat, uint32_t id, const struct napt_packet
 }
 
 static enum napt_verdict unsolicited(struct napt *nat, const struct napt_packet *packet,
-                                    enum napt_fate fate)
+                                     enum napt_fate fate)
 {
     nat->fates[fate]++;
     switch (nat->config->unsolicited) {

@@ -64,9 +64,9 @@ enum napt_protocol {
 };
 
 enum napt_segment { /* Of TCP, what its state follows; NAPT_SEGMENT_DATA for UDP. */
-                   NAPT_SEGMENT_DATA,
-                   NAPT_SEGMENT_SYN, /* SYN without ACK. */
-                   NAPT_SEGMENT_END, /* FIN or RST. */
+                    NAPT_SEGMENT_DATA,
+                    NAPT_SEGMENT_SYN, /* SYN without ACK. */
+                    NAPT_SEGMENT_END, /* FIN or RST. */
 };
 
 /* Shared by all boxes of a kind, and immutable while they live. */
@@ -113,16 +113,16 @@ enum napt_verdict {
     NAPT_REJECTED, /* Dropped, and the sender is told. */
 };
 
-enum napt_fate {                    /* Why packets did not pass, and what boxes did: counts. */
-                NAPT_FATE_FILTERED, /* No session the filter asks for. */
-                NAPT_FATE_UNMAPPED, /* Nothing mapped at that port. */
-                NAPT_FATE_BLOCKED,  /* UDP where it is blocked. */
-                NAPT_FATE_SESSIONS, /* Beyond sessions_max. */
-                NAPT_FATE_PORTS,    /* No external port left. */
-                NAPT_FATE_HAIRPIN,  /* Inside to inside where that is not done. */
-                NAPT_FATE_POISONED, /* Sessions made by unsolicited packets. */
-                NAPT_FATE_REMAPPED, /* Mappings that went to another port for that. */
-                NAPT_FATE_COUNT,
+enum napt_fate {                     /* Why packets did not pass, and what boxes did: counts. */
+                 NAPT_FATE_FILTERED, /* No session the filter asks for. */
+                 NAPT_FATE_UNMAPPED, /* Nothing mapped at that port. */
+                 NAPT_FATE_BLOCKED,  /* UDP where it is blocked. */
+                 NAPT_FATE_SESSIONS, /* Beyond sessions_max. */
+                 NAPT_FATE_PORTS,    /* No external port left. */
+                 NAPT_FATE_HAIRPIN,  /* Inside to inside where that is not done. */
+                 NAPT_FATE_POISONED, /* Sessions made by unsolicited packets. */
+                 NAPT_FATE_REMAPPED, /* Mappings that went to another port for that. */
+                 NAPT_FATE_COUNT,
 };
 
 /* "filtered", ... */
@@ -136,14 +136,14 @@ NODISCARD int napt_config_check(const struct napt_config *config, const char **r
 /* A box with this external address; config is borrowed. `number` names its dice: the stream is
  * ("nat", number). Never fails: without memory the process ends. */
 struct napt *napt_open(const struct napt_config *config, uint32_t external_ip, uint64_t seed,
-                     uint64_t number);
+                       uint64_t number);
 void napt_close(struct napt *nat);
 
 uint32_t napt_external_ip(const struct napt *nat);
 
-/* A packet from inside. NAPT_PASSED: packet->from is the external end now. A packet to the box's own
- * external address passes only with hairpinning: its `from` is external too (RFC 4787 REQ-9), and
- * the caller hands it to napt_in at once. now_us never runs backwards for one box. */
+/* A packet from inside. NAPT_PASSED: packet->from is the external end now. A packet to the box's
+ * own external address passes only with hairpinning: its `from` is external too (RFC 4787 REQ-9),
+ * and the caller hands it to napt_in at once. now_us never runs backwards for one box. */
 enum napt_verdict napt_out(struct napt *nat, uint64_t now_us, struct napt_packet *packet);
 
 /* A packet that has come to the external address. NAPT_PASSED: packet->to is the inside end now. */
@@ -160,8 +160,9 @@ void napt_expect_in_next(const struct napt *nat, const struct napt_packet *packe
  * suggested if it is free, else another; *granted_us at most request_max_us. ERR_UNSUPPORTED where
  * the box takes no requests, ERR_FULL without a port. */
 NODISCARD int napt_request(struct napt *nat, uint64_t now_us, enum napt_protocol protocol,
-                          const struct napt_end *inside, uint64_t lifetime_us,
-                          uint16_t suggested_port, struct napt_end *external, uint64_t *granted_us);
+                           const struct napt_end *inside, uint64_t lifetime_us,
+                           uint16_t suggested_port, struct napt_end *external,
+                           uint64_t *granted_us);
 
 /* Faults: all state is forgotten (a reboot), or the external address becomes another one, which
  * forgets it too. */

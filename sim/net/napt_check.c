@@ -21,8 +21,8 @@ static bool chains_hold(const struct napt *nat, const struct census *census);
 
 const char *napt_check(const struct napt *nat)
 {
-    const char *(*const faults[])(const struct napt *) = {free_fault, sessions_fault, mappings_fault,
-                                                         hosts_fault};
+    const char *(*const faults[])(const struct napt *) = {free_fault, sessions_fault,
+                                                          mappings_fault, hosts_fault};
     for (size_t i = 0; i < array_len(faults); i++) {
         const char *fault = faults[i](nat);
         if (fault != NULL) {

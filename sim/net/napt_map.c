@@ -51,12 +51,12 @@ uint32_t napt_mapping_make(struct napt *nat, const struct napt_wish *wish, bool 
 {
     struct napt_end scope = scope_of(nat->config, wish->remote);
     struct napt_mapping mapping = {.inside_ip = wish->inside.ip,
-                                  .inside_port = wish->inside.port,
-                                  .external_port = wish->inside.port,
-                                  .scope_ip = scope.ip,
-                                  .scope_port = scope.port,
-                                  .protocol = (uint8_t)wish->protocol,
-                                  .host = wish->host};
+                                   .inside_port = wish->inside.port,
+                                   .external_port = wish->inside.port,
+                                   .scope_ip = scope.ip,
+                                   .scope_port = scope.port,
+                                   .protocol = (uint8_t)wish->protocol,
+                                   .host = wish->host};
     if (nat->config->is_firewall) {
         return napt_mapping_add(nat, &mapping);
     }
@@ -164,8 +164,8 @@ static bool is_taken(struct napt *nat, const struct napt_wish *wish, uint16_t po
 }
 
 int napt_request(struct napt *nat, uint64_t now_us, enum napt_protocol protocol,
-                const struct napt_end *inside, uint64_t lifetime_us, uint16_t suggested_port,
-                struct napt_end *external, uint64_t *granted_us)
+                 const struct napt_end *inside, uint64_t lifetime_us, uint16_t suggested_port,
+                 struct napt_end *external, uint64_t *granted_us)
 {
     const struct napt_config *config = nat->config;
     must(now_us >= nat->now_us);
@@ -192,7 +192,7 @@ int napt_request(struct napt *nat, uint64_t now_us, enum napt_protocol protocol,
         nat->sweep_us = mapping->request_until_us;
     }
     *external = (struct napt_end){config->is_firewall ? inside->ip : nat->external_ip,
-                                 mapping->external_port};
+                                  mapping->external_port};
     return ERR_OK;
 }
 
@@ -217,10 +217,10 @@ static uint32_t request_mapping(struct napt *nat, const struct napt_wish *wish,
         return id;
     }
     struct napt_mapping mapping = {.inside_ip = wish->inside.ip,
-                                  .inside_port = wish->inside.port,
-                                  .external_port = wish->inside.port,
-                                  .protocol = (uint8_t)wish->protocol,
-                                  .host = wish->host};
+                                   .inside_port = wish->inside.port,
+                                   .external_port = wish->inside.port,
+                                   .protocol = (uint8_t)wish->protocol,
+                                   .host = wish->host};
     if (!nat->config->is_firewall) {
         struct port_range range = range_of(nat, wish->host);
         if (range.count == 0) {

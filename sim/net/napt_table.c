@@ -37,7 +37,7 @@ static struct napt_end remote_of(const struct napt_session *session);
 static struct napt_end external_of(const struct napt_session *session);
 
 bool napt_has_sent_to(const struct napt *nat, unsigned protocol, struct napt_end external,
-                     struct napt_end remote)
+                      struct napt_end remote)
 {
     if (nat->session_cap == 0) {
         return false;
@@ -57,7 +57,7 @@ bool napt_has_sent_to(const struct napt *nat, unsigned protocol, struct napt_end
 }
 
 uint32_t napt_find_wanted(const struct napt *nat, unsigned protocol, struct napt_end inside,
-                         struct napt_end scope)
+                          struct napt_end scope)
 {
     if (nat->mapping_cap == 0) {
         return NAPT_NONE;
@@ -213,7 +213,7 @@ uint32_t napt_session_add(struct napt *nat, uint32_t mapping, struct napt_end re
 }
 
 uint32_t napt_poison_add(struct napt *nat, unsigned protocol, struct napt_end external,
-                        struct napt_end remote)
+                         struct napt_end remote)
 {
     uint32_t id = session_take(nat, protocol, external, remote);
     nat->sessions[id].flags = NAPT_POISON;
@@ -231,10 +231,10 @@ static uint32_t session_take(struct napt *nat, unsigned protocol, struct napt_en
     must_slow(napt_find_arriving(nat, protocol, external, remote) == NAPT_NONE);
     nat->session_free = nat->sessions[id].next_arriving;
     nat->sessions[id] = (struct napt_session){.inside_ip = external.ip,
-                                             .remote_ip = remote.ip,
-                                             .remote_port = remote.port,
-                                             .external_port = external.port,
-                                             .protocol = (uint8_t)protocol};
+                                              .remote_ip = remote.ip,
+                                              .remote_port = remote.port,
+                                              .external_port = external.port,
+                                              .protocol = (uint8_t)protocol};
     return id;
 }
 

@@ -5,10 +5,11 @@
  *      (protocol, inside, scope)         -> wanted chains   ------------------^
  *      (protocol, external end)          -> port chains     ------------------^
  *
- * For napt.c, napt_map.c and napt_check.c alone. Records lie in arrays and are named by their index;
- * chains are hash tables whose links lie in the records. Everything is sized on use: a box that
- * nobody has used is its struct. What has expired stays until somebody meets it, or until a number
- * depends on it: then one sweep takes out all of it. No result depends on the order of a chain.
+ * For napt.c, napt_map.c and napt_check.c alone. Records lie in arrays and are named by their
+ * index; chains are hash tables whose links lie in the records. Everything is sized on use: a box
+ * that nobody has used is its struct. What has expired stays until somebody meets it, or until a
+ * number depends on it: then one sweep takes out all of it. No result depends on the order of a
+ * chain.
  *
  * A session is one of four things to the chains:
  *   - ordinary: in both;
@@ -143,25 +144,26 @@ static inline struct napt_end napt_outer_key(const struct napt *nat, struct napt
 }
 
 static inline uint32_t napt_leaving_chain(const struct napt *nat, unsigned protocol,
-                                         struct napt_end inside, struct napt_end remote)
+                                          struct napt_end inside, struct napt_end remote)
 {
     return napt_chain(napt_word(inside, protocol), napt_word(remote, 0), nat->session_chains.mask);
 }
 
 static inline uint32_t napt_arriving_chain(const struct napt *nat, unsigned protocol,
-                                          struct napt_end external, struct napt_end remote)
+                                           struct napt_end external, struct napt_end remote)
 {
     if (nat->config->filtering == NAPT_ADDRESS_DEPENDENT) {
         remote.port = 0;
     }
     uint32_t mask = nat->session_chains.mask;
     return mask + 1 +
-           napt_chain(napt_word(napt_outer_key(nat, external), protocol), napt_word(remote, 0), mask);
+           napt_chain(napt_word(napt_outer_key(nat, external), protocol), napt_word(remote, 0),
+                      mask);
 }
 
 /* The session by which such a packet leaves, expired or not; or NAPT_NONE. */
 static inline uint32_t napt_find_leaving(const struct napt *nat, unsigned protocol,
-                                        struct napt_end inside, struct napt_end remote)
+                                         struct napt_end inside, struct napt_end remote)
 {
     if (nat->session_cap == 0) {
         return NAPT_NONE;
@@ -181,7 +183,7 @@ static inline uint32_t napt_find_leaving(const struct napt *nat, unsigned protoc
 
 /* The session (or poison) with exactly this sender, expired or not; or NAPT_NONE. */
 static inline uint32_t napt_find_arriving(const struct napt *nat, unsigned protocol,
-                                         struct napt_end external, struct napt_end remote)
+                                          struct napt_end external, struct napt_end remote)
 {
     if (nat->session_cap == 0) {
         return NAPT_NONE;
@@ -206,11 +208,11 @@ static inline bool napt_session_is_live(const struct napt *nat, uint32_t session
 
 /* True when something inside has sent to this address from that external end, lately. */
 bool napt_has_sent_to(const struct napt *nat, unsigned protocol, struct napt_end external,
-                     struct napt_end remote);
+                      struct napt_end remote);
 
 /* The mapping of an inside end for a scope, or of an external end; expired or not, or NAPT_NONE. */
 uint32_t napt_find_wanted(const struct napt *nat, unsigned protocol, struct napt_end inside,
-                         struct napt_end scope);
+                          struct napt_end scope);
 uint32_t napt_find_port(const struct napt *nat, unsigned protocol, struct napt_end external);
 
 /* The number of an inside address, which becomes known by this; or NAPT_NONE if it is not known. */
@@ -218,14 +220,15 @@ uint32_t napt_host_meet(struct napt *nat, uint32_t ip);
 uint32_t napt_host_find(const struct napt *nat, uint32_t ip);
 
 /* Before a session is added: room for one, and exact counts where they decide something. `host`:
- * whose it will be, NAPT_NONE for poison. Mappings without a live session may be gone after this. */
+ * whose it will be, NAPT_NONE for poison. Mappings without a live session may be gone after this.
+ */
 void napt_room_make(struct napt *nat, uint32_t host);
 
 /* A session of that mapping, or poison at `external`; its expiry is the caller's to set. There is
  * room, and no other with the same ends. A session that had the remote end is put aside. */
 uint32_t napt_session_add(struct napt *nat, uint32_t mapping, struct napt_end remote);
 uint32_t napt_poison_add(struct napt *nat, unsigned protocol, struct napt_end external,
-                        struct napt_end remote);
+                         struct napt_end remote);
 /* Drops it, and its mapping if that has nothing else to live for. */
 void napt_session_drop(struct napt *nat, uint32_t session);
 /* A session that was put aside is again the one by which packets leave. */
@@ -246,9 +249,9 @@ struct napt_wish {
 
 /* The live mapping that serves the wish, or NAPT_NONE; one on request serves every remote end. */
 uint32_t napt_mapping_find(struct napt *nat, const struct napt_wish *wish);
-/* A new one, or NAPT_NONE without a port. Poison at the port that would be right sends this one flow
- * to another: at random, as Linux does. `is_poisoned`: the inside end has its mapping, and that is
- * the one which is poisoned. */
+/* A new one, or NAPT_NONE without a port. Poison at the port that would be right sends this one
+ * flow to another: at random, as Linux does. `is_poisoned`: the inside end has its mapping, and
+ * that is the one which is poisoned. */
 uint32_t napt_mapping_make(struct napt *nat, const struct napt_wish *wish, bool is_poisoned);
 
 /* Takes out all that has expired. Free when nothing can have. */

@@ -125,7 +125,7 @@ struct scenario_join {
 /* What a node can be behind: a number for each kind. */
 enum scenario_nat {
     SCENARIO_NAT_PUBLIC,
-    SCENARIO_NAT_PRESET,                                      /* + enum napt_preset */
+    SCENARIO_NAT_PRESET,                                       /* + enum napt_preset */
     SCENARIO_NAT_BOX = SCENARIO_NAT_PRESET + NAPT_PRESET_COUNT /* + index of the scenario's boxes */
 };
 

@@ -35,7 +35,7 @@ static struct napt_packet packet_of(const struct load *load, enum kind kind, uin
 static double packet_ns(struct load *load, enum kind kind, size_t packets);
 static double hinted_ns(struct load *load, size_t packets);
 static struct napt_packet packet_draw(const struct load *load, struct rng *rng, enum kind kind,
-                                     struct napt **box);
+                                      struct napt **box);
 static double session_ns(size_t sessions, uint64_t mean_us);
 static enum napt_verdict nothing(struct napt *nat, uint64_t now_us, struct napt_packet *packet);
 static double cpu_s(void);
@@ -107,7 +107,7 @@ static struct napt_packet packet_of(const struct load *load, enum kind kind, uin
 static double packet_ns(struct load *load, enum kind kind, size_t packets)
 {
     enum napt_verdict (*const calls[])(struct napt * nat, uint64_t now_us,
-                                      struct napt_packet * packet) = {nothing, napt_out, napt_in};
+                                       struct napt_packet * packet) = {nothing, napt_out, napt_in};
     struct rng rng;
     rng_seed(&rng, 1);
     uint64_t now_us = (uint64_t)kind * US_PER_S;
@@ -125,7 +125,7 @@ static double packet_ns(struct load *load, enum kind kind, size_t packets)
 }
 
 static struct napt_packet packet_draw(const struct load *load, struct rng *rng, enum kind kind,
-                                     struct napt **box)
+                                      struct napt **box)
 {
     uint64_t die = rng_next(rng);
     *box = load->boxes[(die >> 32) * load->box_count >> 32];
@@ -163,7 +163,8 @@ static double hinted_ns(struct load *load, size_t packets)
 /* Never inlined, because the compiler does not see through the table of calls. */
 static enum napt_verdict nothing(struct napt *nat, uint64_t now_us, struct napt_packet *packet)
 {
-    return nat != NULL && now_us < UINT64_MAX && packet->from.port != 0 ? NAPT_PASSED : NAPT_DROPPED;
+    return nat != NULL && now_us < UINT64_MAX && packet->from.port != 0 ? NAPT_PASSED
+                                                                        : NAPT_DROPPED;
 }
 
 /* Every packet goes to another remote end, at times between none and twice the mean after the last,
@@ -179,7 +180,7 @@ static double session_ns(size_t sessions, uint64_t mean_us)
     double start_s = cpu_s();
     for (size_t i = 0; i < sessions; i++) {
         struct napt_packet packet = {.from = {INSIDE_IP, INSIDE_PORT},
-                                    .to = {REMOTE_IP + (uint32_t)i, 1024}};
+                                     .to = {REMOTE_IP + (uint32_t)i, 1024}};
         now_us += rng_below(&rng, 2 * mean_us);
         must(napt_out(nat, now_us, &packet) == NAPT_PASSED);
     }

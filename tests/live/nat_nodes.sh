@@ -1,6 +1,6 @@
 #!/bin/bash
-# nat_nodes.sh - nodes behind the kernel's NAT: each finds out what it is, everybody reaches everybody
-# by id, and those pairs get off the relay that can.
+# nat_nodes.sh - nodes behind the kernel's NAT: each finds out what it is, all reach all by id, and
+# those pairs get off the relay that can.
 #
 # Six kinds of box on the left, six on the right, a node behind each, four public ones. Where the
 # published table says that plain punching works the way must be direct; where both boxes map by
@@ -70,7 +70,8 @@ is_up()
 # has_settled NAME: a server, or a client with relays.
 has_settled()
 {
-    [ "$(field "$1" '.nat | if .reach == "server" then 2 else (.relays | length) end' status)" -ge 2 ]
+    local relays='.nat | if .reach == "server" then 2 else (.relays | length) end'
+    [ "$(field "$1" "$relays" status)" -ge 2 ]
 }
 
 is_direct()

@@ -183,7 +183,8 @@ Test(boxes, fifty_behind_a_carrier_and_a_home_each_talk_at_once)
     for (uint32_t i = 0; i < HOMES; i++) {
         cr_expect_not_null(lab_heard(lab, hosts[i]), "host %u", i);
     }
-    struct napt_load load = napt_load_of(world_box(lab->world, carrier), world_now_us(lab->world), 0);
+    struct napt_load load =
+        napt_load_of(world_box(lab->world, carrier), world_now_us(lab->world), 0);
     cr_expect_eq(load.sessions, HOMES);
 }
 

@@ -84,7 +84,8 @@ Test(pairs, meet_as_their_boxes_let_them, .timeout = 120)
             open_side(lab, &b, (enum napt_preset)j);
             bool expected = should_meet(&lab->presets[i], &lab->presets[j]);
             cr_expect_eq(meet(lab, reflector, &a, &b), expected, "%s and %s",
-                         napt_preset_text((enum napt_preset)i), napt_preset_text((enum napt_preset)j));
+                         napt_preset_text((enum napt_preset)i),
+                         napt_preset_text((enum napt_preset)j));
             lab_close(lab);
         }
     }

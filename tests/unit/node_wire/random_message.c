@@ -173,14 +173,6 @@ void random_message(struct message *message, uint8_t kind, struct bare_port *bar
         message->stored = (struct message_stored){(uint8_t)rng_below(rng, STORED_INVALID + 1),
                                                   random_fact(rng), rng_next(rng)};
         break;
-    case MESSAGE_SEEK:
-        message->seek = (struct message_seek){.number = (uint32_t)rng_next(rng),
-                                              .kind = (uint8_t)random_fact(rng)};
-        random_bytes(rng, message->seek.target.bytes, NODE_ID_LEN);
-        break;
-    case MESSAGE_SEEKING:
-        message->seeking.is_accepted = random_fact(rng);
-        break;
     case MESSAGE_SOUGHT:
         message->sought.number = (uint32_t)rng_next(rng);
         message->sought.is_found = random_fact(rng);

@@ -32,6 +32,14 @@ bool random_nat(struct message *message, struct rng *rng, uint8_t *bytes)
     case MESSAGE_PROBED:
         message->probed = (struct message_probed){rng_next(rng), rng_next(rng), random_addr(rng)};
         return true;
+    case MESSAGE_SEEK:
+        message->seek.number = (uint32_t)rng_next(rng);
+        message->seek.kind = (uint8_t)rng_below(rng, 2);
+        random_bytes(rng, message->seek.target.bytes, NODE_ID_LEN);
+        return true;
+    case MESSAGE_SEEKING:
+        message->seeking.is_accepted = rng_below(rng, 2) == 1;
+        return true;
     case MESSAGE_REACH:
         message->reach.from = (uint8_t)rng_below(rng, REACH_FROM_STRANGER + 1);
         return true;

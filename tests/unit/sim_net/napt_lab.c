@@ -1,5 +1,5 @@
 /* napt_lab.c - packets through chains of NAT boxes. */
-#include "nat_lab.h"
+#include "napt_lab.h"
 
 #include "node/base/must.h"
 

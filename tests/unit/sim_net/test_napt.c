@@ -1,11 +1,11 @@
-/* test_nat.c - each behaviour of a NAT box by itself, as RFC 4787, 5382, 6887 and 6888 name them.
+/* test_napt.c - each behaviour of a NAT box by itself, as RFC 4787, 5382, 6887 and 6888 name them.
  */
 #include <signal.h>
 
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "nat_lab.h"
+#include "napt_lab.h"
 #include "node/base/slice.h"
 
 #define BOX_IP   UINT32_C(0xcb007109) /* 203.0.113.9 */
@@ -56,19 +56,19 @@ static struct napt_end server(unsigned address, unsigned port)
 }
 
 static enum napt_verdict tcp_out(struct napt *nat, uint64_t now_us, enum napt_segment segment,
-                                struct napt_end from, struct napt_end to)
+                                 struct napt_end from, struct napt_end to)
 {
     struct napt_packet packet = {.protocol = NAPT_TCP, .segment = segment, .from = from, .to = to};
     return napt_out(nat, now_us, &packet);
 }
 
 static enum napt_verdict tcp_in(struct napt *nat, uint64_t now_us, enum napt_segment segment,
-                               struct napt_end from, unsigned port)
+                                struct napt_end from, unsigned port)
 {
     struct napt_packet packet = {.protocol = NAPT_TCP,
-                                .segment = segment,
-                                .from = from,
-                                .to = lab_end(napt_external_ip(nat), port)};
+                                 .segment = segment,
+                                 .from = from,
+                                 .to = lab_end(napt_external_ip(nat), port)};
     return napt_in(nat, now_us, &packet);
 }
 
@@ -539,7 +539,7 @@ Test(nat, request_is_renewed_limited_and_ended)
     uint64_t granted_us;
     for (uint64_t i = 0; i < 10; i++) {
         cr_assert_eq(napt_request(nat, i * 49 * LAB_S, NAPT_UDP, &ann, UINT64_MAX, 4000, &external,
-                                 &granted_us),
+                                  &granted_us),
                      ERR_OK);
         cr_expect_eq(external.port, 4000);
         cr_expect_eq(granted_us, 50 * LAB_S);
@@ -567,7 +567,8 @@ Test(nat, request_is_refused_where_there_are_none_or_no_port_is_left)
     for (unsigned i = 0; i < 3; i++) {
         cr_expect_neq(out(nat, 0, lab_end(BOB, 7000 + i), server(0, 1)), 0);
     }
-    cr_expect_eq(napt_request(nat, 0, NAPT_UDP, &ann, LAB_S, 1025, &external, &granted_us), ERR_FULL);
+    cr_expect_eq(napt_request(nat, 0, NAPT_UDP, &ann, LAB_S, 1025, &external, &granted_us),
+                 ERR_FULL);
     box_close(nat);
 }
 

@@ -1,4 +1,4 @@
-/* test_nat_model.c - boxes of every kind under random traffic, against a model that is slow and
+/* test_napt_model.c - boxes of every kind under random traffic, against a model that is slow and
  * obvious: a list of sessions, searched from end to end.
  *
  * The model has no mappings: an inside end has one for as long as the list holds a live session (or
@@ -9,7 +9,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "nat_lab.h"
+#include "napt_lab.h"
 #include "node/base/slice.h"
 
 #define RECORDS  8192
@@ -607,8 +607,8 @@ static void step_request(struct napt *nat, struct model *model, struct rng *rng)
     uint16_t suggested = (uint16_t)(4990 + draw(rng, model->config->port_count + 20u));
     struct napt_end external;
     uint64_t granted_us;
-    int result = napt_request(nat, model->now_us, (enum napt_protocol)protocol, &inside, lifetime_us,
-                             suggested, &external, &granted_us);
+    int result = napt_request(nat, model->now_us, (enum napt_protocol)protocol, &inside,
+                              lifetime_us, suggested, &external, &granted_us);
     bool is_supported =
         model->config->maps_on_request && !(model->config->is_udp_blocked && protocol == NAPT_UDP);
     judge((result == ERR_UNSUPPORTED) != is_supported);

@@ -1,4 +1,4 @@
-/* test_nat_punch.c - who can punch whom: the table measured with real kernels, cell for cell, and
+/* test_napt_punch.c - who can punch whom: the table measured with real kernels, cell for cell, and
  * what prediction, birthday, poison and double NAT do to it. */
 #include <signal.h>
 
@@ -6,7 +6,7 @@
 #include <gsl/gsl_cdf.h>
 #include <math.h>
 
-#include "nat_lab.h"
+#include "napt_lab.h"
 #include "node/base/slice.h"
 
 #define KINDS   6
@@ -231,7 +231,7 @@ Test(nat_punch, simultaneous_start_survives_poison)
 }
 
 static enum napt_verdict tcp(struct lab_side *from, struct lab_side *to, struct napt_end goal,
-                            enum napt_segment segment)
+                             enum napt_segment segment)
 {
     struct napt_packet packet = {
         .protocol = NAPT_TCP, .segment = segment, .from = from->socket, .to = goal};
@@ -322,7 +322,8 @@ Test(nat_punch, every_preset_is_classified_as_what_it_is)
         }
         struct class class = classify(&config, NULL);
         cr_expect_eq(class.mapping, config.mapping, "%s", napt_preset_text((enum napt_preset)i));
-        cr_expect_eq(class.filtering, config.filtering, "%s", napt_preset_text((enum napt_preset)i));
+        cr_expect_eq(class.filtering, config.filtering, "%s",
+                     napt_preset_text((enum napt_preset)i));
     }
 }
 

@@ -192,7 +192,7 @@ static uint32_t answers_requests(uint32_t box)
     struct napt_end external;
     uint64_t granted_us;
     return napt_request(world_box(world, box), 1, NAPT_UDP, &inside, 1000000, 0, &external,
-                       &granted_us) == ERR_OK;
+                        &granted_us) == ERR_OK;
 }
 
 static uint32_t hairpins(uint32_t box)
