@@ -24,7 +24,7 @@ static void on_reached(void *owner, const struct call_result *result);
 static enum reached_status judge(struct nat *nat, enum reach_from from,
                                  const struct message_reached *reached);
 static bool is_steady(const struct nat *nat);
-static bool note_verdict(struct nat *nat, enum reach_from from, uint8_t status);
+static bool note_verdict(struct nat *nat, enum reach_from from, enum reached_status status);
 static void begin_to_serve(struct nat *nat);
 static void settle(struct nat *nat);
 static struct nat_dial *dial_open(struct nat *nat, const struct message_from *from);
@@ -160,7 +160,7 @@ static bool is_steady(const struct nat *nat)
 }
 
 /* True when nothing is left to be asked. */
-static bool note_verdict(struct nat *nat, enum reach_from from, uint8_t status)
+static bool note_verdict(struct nat *nat, enum reach_from from, enum reached_status status)
 {
     struct nat_work *work = nat->work;
     if (status == REACHED_UNKNOWN) {
