@@ -17,6 +17,7 @@ enum {
     ADDRS_MAX = 4,      /* Of one name. */
     LIMIT_MS = 20000,   /* Calls end by themselves; this ends what a bug would leave. */
     JOIN_NEVER_S = 600, /* Longer than it lives. */
+    REACH_MS = 4500,    /* The peer asks another, who waits for us: node/nat/reach.c. */
 };
 
 enum doctor_way {
@@ -35,7 +36,7 @@ struct doctor_call {
     bool is_done;
     bool is_answered;
     bool has_verdict; /* REACH has been answered. */
-    uint8_t verdict;  /* enum reached_status */
+    struct message_reached verdict;
     struct port_addr addr;
     struct port_addr observed;
     uint32_t rtt_us;
@@ -80,6 +81,7 @@ static void judge_peer(struct doctor *doctor, const struct question *question);
 static void judge_silence(struct doctor *doctor, const struct question *question);
 static void judge_mapping(struct asking *asking);
 static void judge_reach(struct asking *asking);
+static bool was_stranger(const struct asking *asking, const struct doctor_call *call);
 
 void doctor_look_at_network(struct doctor *doctor)
 {
@@ -307,7 +309,7 @@ static void on_ponged(void *owner, const struct call_result *result)
 static void ask_reach(struct doctor_call *call, uint32_t peer)
 {
     struct message request = {.kind = MESSAGE_REACH, .reach = {.from = REACH_FROM_STRANGER}};
-    struct call_options options = {.done = on_reached, .owner = call};
+    struct call_options options = {.done = on_reached, .owner = call, .patience_ms = REACH_MS};
     call->is_done = transport_call(&node_of(call)->transport, peer, &request, &options) < 0;
 }
 
@@ -320,7 +322,7 @@ static void on_reached(void *owner, const struct call_result *result)
     call->is_done = true;
     if (result->outcome == CALL_ANSWERED) {
         call->has_verdict = true;
-        call->verdict = result->answer->reached.status;
+        call->verdict = result->answer->reached;
     }
 }
 
@@ -394,8 +396,10 @@ static void judge_reach(struct asking *asking)
     unsigned port = (unsigned)asking->doctor->arguments->port;
     for (size_t i = 0; i < asking->count; i++) {
         const struct doctor_call *call = &asking->questions[i].calls[BY_UDP];
-        yes += call->has_verdict && call->verdict == REACHED_YES;
-        no += call->has_verdict && call->verdict == REACHED_NO;
+        if (call->has_verdict) {
+            yes += call->verdict.status == REACHED_YES && was_stranger(asking, call);
+            no += call->verdict.status == REACHED_NO;
+        }
     }
     if (yes > 0) {
         doctor_say(asking->doctor, "reach", DOCTOR_OK, NULL, "strangers reach UDP port %u", port);
@@ -405,4 +409,22 @@ static void judge_reach(struct asking *asking)
                    "reached is reached through relays",
                    "strangers do not reach UDP port %u", port);
     }
+}
+
+/* Whom we have asked ourselves is none: a box would let it in for that. Another port of the asked
+ * is one only where no box is. */
+static bool was_stranger(const struct asking *asking, const struct doctor_call *call)
+{
+    static const uint8_t none[16];
+    if (memcmp(call->verdict.by.ip, none, sizeof none) == 0) {
+        return doctor_is_local(asking->doctor, &call->observed);
+    }
+    for (size_t i = 0; i < asking->count; i++) {
+        for (size_t j = 0; j < asking->questions[i].addr_count; j++) {
+            if (port_addr_equal(&asking->questions[i].addrs[j], &call->verdict.by)) {
+                return doctor_is_local(asking->doctor, &call->observed);
+            }
+        }
+    }
+    return true;
 }

@@ -180,7 +180,11 @@ void settings_free(struct settings *settings)
 
 void settings_nat(const struct settings *settings, struct nat_config *nat)
 {
-    nat->reach = (uint8_t)reaches[settings->reach];
+    enum nat_reach reach = reaches[settings->reach];
+    /* Strangers knock by UDP and from ports of the moment, where no stream can be opened to: what
+     * they would find of a node that answers by streams says nothing. */
+    bool is_untold = settings->masking && reach == NAT_REACH_AUTO;
+    nat->reach = (uint8_t)(is_untold ? NAT_REACH_PUBLIC : reach);
     nat->is_relay = !settings->no_relay;
 }
 
