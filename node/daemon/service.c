@@ -18,6 +18,7 @@
  * nobody has answered until then begins a network: nodes that share a list of each other have to
  * begin somewhere. */
 #define JOIN_WAIT_US     UINT64_C(5000000)
+#define OWN_ADDRS_US     UINT64_C(30000000) /* Between two looks at the machine's addresses. */
 
 static void copy_options(struct service *service, const struct service_options *options);
 static void free_all(struct service *service);
@@ -28,6 +29,7 @@ static void on_delivered(void *arg, const struct port_event *event);
 static void on_traced(void *arg, const struct port_trace *event);
 static void on_noted(void *arg, enum host_note how, const char *text);
 static void on_tick(uv_timer_t *timer);
+static void look_at_own_addrs(struct service *service);
 static void on_tick_closed(uv_handle_t *handle);
 static void end_command(struct service_slot *slot, const struct port_event *event);
 static void end_commands(struct service *service, uint64_t begun_before_us, int status);
@@ -39,6 +41,7 @@ bool service_open(struct host_loop *loop, const struct service_options *options,
     service->loop = loop;
     service->started_us = host_loop_now_us(loop);
     copy_options(service, options);
+    look_at_own_addrs(service);
     if (!bootstrap_set(service, options->bootstrap, options->bootstrap_count, reason) ||
         !load_key(service, reason) || !open_host(service, reason)) {
         free_all(service);
@@ -308,9 +311,20 @@ static void on_tick(uv_timer_t *timer)
     health_tick(service);
     bootstrap_tick(service);
     uint64_t now_us = service_now_us(service);
+    if (now_us - service->own_addrs_us >= OWN_ADDRS_US) {
+        look_at_own_addrs(service);
+    }
     if (now_us > COMMAND_LIMIT_US) {
         end_commands(service, now_us - COMMAND_LIMIT_US, ERR_TIMEOUT);
     }
+}
+
+/* Machines move from network to network. */
+static void look_at_own_addrs(struct service *service)
+{
+    struct nat_config *nat = &service->config.nat;
+    nat->own_count = (uint8_t)host_own_addrs(nat->own, NAT_OWN_MAX);
+    service->own_addrs_us = service_now_us(service);
 }
 
 static void on_tick_closed(uv_handle_t *handle)

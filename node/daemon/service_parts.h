@@ -71,7 +71,8 @@ struct service {
     bool is_tick_open;
     bool is_stopping;
     uint64_t started_us;
-    uint32_t uses; /* Commands begun. */
+    uint64_t own_addrs_us; /* When they were last looked at. */
+    uint32_t uses;         /* Commands begun. */
     struct service_slot slots[SERVICE_COMMANDS_MAX];
     struct service_observer *observers;
     struct bootstrap bootstrap;

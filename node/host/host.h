@@ -112,6 +112,10 @@ struct host_loop *host_loop_of(const struct host *host);
 struct port_addr host_addr(const struct host *host); /* Where the main path is bound. */
 void host_observe(const struct host *host, struct host_view *view);
 
+/* The addresses of this machine that others may reach it at, public ones first; ports are 0. How
+ * many of at most `max`. */
+size_t host_own_addrs(struct port_addr *addrs, size_t max);
+
 /* A name or a numeric address to port addresses, in the order of the resolver; `done` is called
  * from the loop, later, with ERR_OK and at least one, or a negative ERR_*. */
 typedef void (*host_resolved_fn)(void *arg, int status, const struct port_addr *addrs,

@@ -52,6 +52,30 @@ bool host_addr_parse(const char *text, struct port_addr *addr)
     return true;
 }
 
+size_t host_own_addrs(struct port_addr *addrs, size_t max)
+{
+    uv_interface_address_t *list;
+    int count;
+    size_t found = 0;
+    if (uv_interface_addresses(&list, &count) != 0) {
+        return 0;
+    }
+    for (int wants_private = 0; wants_private <= 1; wants_private++) {
+        for (int i = 0; i < count && found < max; i++) {
+            struct port_addr addr;
+            host_addr_from_socket((const struct sockaddr *)(const void *)&list[i].address, &addr);
+            memset(addr.port, 0, sizeof addr.port);
+            bool is_link_local = addr.ip[0] == 0xfe && (addr.ip[1] & 0xc0) == 0x80;
+            if (!list[i].is_internal && !is_link_local &&
+                classify_is_private(&addr) == (wants_private == 1)) {
+                addrs[found++] = addr;
+            }
+        }
+    }
+    uv_free_interface_addresses(list, count);
+    return found;
+}
+
 bool host_port_parse(const char *text, uint16_t *port)
 {
     uint32_t number = 0;

@@ -142,7 +142,7 @@ void nat_observe(struct nat *nat, const struct port_addr *peer, uint16_t path,
         struct classify_sight sight = {
             .remote = *peer, .mapped = *observed, .path = (uint8_t)path, .asked_us = asked_us};
         if (path == PORT_MAIN_PATH) {
-            sight.local = nat->core->port->local;
+            sight.local = nat_local(nat, observed);
         }
         if (path == PORT_MAIN_PATH) {
             classify_saw(&work->classify, &sight);
@@ -169,6 +169,25 @@ void nat_observe(struct nat *nat, const struct port_addr *peer, uint16_t path,
     }
     nat->observed = *observed;
     nat->has_observed = true;
+}
+
+struct port_addr nat_local(const struct nat *nat, const struct port_addr *observed)
+{
+    struct port_addr local = nat->core->port->local;
+    for (uint32_t i = 0; nat_is_any(nat) && i < nat->config->own_count; i++) {
+        if (memcmp(nat->config->own[i].ip, observed->ip, sizeof observed->ip) == 0) {
+            memcpy(local.ip, observed->ip, sizeof local.ip);
+        }
+    }
+    return local;
+}
+
+bool nat_is_any(const struct nat *nat)
+{
+    static const uint8_t any_v6[16];
+    static const uint8_t any_v4[16] = {[10] = 0xff, [11] = 0xff};
+    const uint8_t *ip = nat->core->port->local.ip;
+    return memcmp(ip, any_v6, sizeof any_v6) == 0 || memcmp(ip, any_v4, sizeof any_v4) == 0;
 }
 
 bool nat_is_fresh(const struct nat *nat, const struct transport_session *session)

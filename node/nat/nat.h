@@ -34,7 +34,13 @@ enum nat_reach {
     NAT_REACH_CLIENT, /* It never serves. */
 };
 
+enum { NAT_OWN_MAX = 8 };
+
 struct nat_config {
+    /* Addresses of this machine, for a node that is bound to any: else nobody could tell from how
+     * others see it that no box is in the way. Ports do not matter. */
+    struct port_addr own[NAT_OWN_MAX];
+    uint8_t own_count;
     uint8_t reach;          /* enum nat_reach */
     bool is_relay;          /* A server relays for clients. */
     bool has_punching;      /* False: what is relayed stays so. */

@@ -259,6 +259,12 @@ void nat_observe(struct nat *nat, const struct port_addr *peer, uint16_t path,
 /* Whether the address wrote to us, after then, before anything was sent to it. */
 bool nat_was_stranger(const struct nat *nat, const struct port_addr *addr, uint64_t after_us);
 
+/* Whether our main path is bound to any address of this machine. */
+bool nat_is_any(const struct nat *nat);
+/* Where our main path is bound; for one that is bound to any, where `observed` says that it is if
+ * that is an address of this machine. */
+struct port_addr nat_local(const struct nat *nat, const struct port_addr *observed);
+
 /* Whether a probe may go to an address that nothing was sent to. */
 bool nat_may_probe(struct nat *nat, const struct port_addr *addr);
 

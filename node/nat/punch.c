@@ -32,6 +32,7 @@ static void begin(struct nat_punch *punch);
 static bool measure(struct nat_punch *punch);
 static void on_measured(struct nat_punch *punch);
 static void gather(const struct nat *nat, struct message_punch *side);
+static void gather_own(const struct nat *nat, struct message_punch *side);
 static void predict(const struct nat *nat, const struct nat_class *class,
                     struct message_punch *side);
 static void take(struct nat_punch *punch, const struct message_punch *side);
@@ -129,7 +130,6 @@ static void on_measured(struct nat_punch *punch)
 /* Where we may be reached: as the host sees itself, as others see us, as the next may. */
 static void gather(const struct nat *nat, struct message_punch *side)
 {
-    const struct port *port = nat->core->port;
     struct nat_class class;
     nat_class_of(nat, &class);
     side->mapping = class.mapping == NAT_MAPPING_UNKNOWN && class.is_dependent
@@ -137,12 +137,26 @@ static void gather(const struct nat *nat, struct message_punch *side)
                         : class.mapping;
     side->filtering = class.filtering;
     side->count = 0;
-    side->candidates[side->count++] =
-        (struct candidate){.type = CANDIDATE_HOST, .addr = port->local};
-    if (nat->has_observed && !port_addr_equal(&nat->observed, &port->local)) {
+    gather_own(nat, side);
+    const struct port_addr local = nat_local(nat, &nat->observed);
+    if (nat->has_observed && !port_addr_equal(&nat->observed, &local)) {
         side->candidates[side->count++] =
             (struct candidate){.type = CANDIDATE_SERVER_REFLEXIVE, .addr = nat->observed};
         predict(nat, &class, side);
+    }
+}
+
+static void gather_own(const struct nat *nat, struct message_punch *side)
+{
+    const struct nat_config *config = nat->config;
+    struct candidate own = {.type = CANDIDATE_HOST, .addr = nat->core->port->local};
+    if (!nat_is_any(nat) || config->own_count == 0) {
+        side->candidates[side->count++] = own;
+        return;
+    }
+    for (uint32_t i = 0; i < config->own_count; i++) {
+        memcpy(own.addr.ip, config->own[i].ip, sizeof own.addr.ip);
+        side->candidates[side->count++] = own;
     }
 }
 

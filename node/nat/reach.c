@@ -130,9 +130,8 @@ static void on_reached(void *owner, const struct call_result *result)
 static enum reached_status judge(struct nat *nat, enum reach_from from,
                                  const struct message_reached *reached)
 {
-    static const uint8_t unspecified[16] = {[10] = 0xff, [11] = 0xff};
     static const uint8_t none[16];
-    const struct port_addr *local = &nat->core->port->local;
+    const struct port_addr local = nat_local(nat, &reached->observed);
     if (from == REACH_FROM_PORT || reached->status != REACHED_YES) {
         return (enum reached_status)reached->status;
     }
@@ -142,10 +141,8 @@ static enum reached_status judge(struct nat *nat, enum reach_from from,
         return is_stranger ? REACHED_YES : REACHED_UNKNOWN;
     }
     classify_probed(&nat->work->classify, CLASSIFY_OTHER_PORT, true);
-    bool is_any = memcmp(local->ip, unspecified, sizeof unspecified) == 0 ||
-                  memcmp(local->ip, none, sizeof none) == 0;
-    bool is_bare = port_addr_equal(&reached->observed, local) ||
-                   (is_any && classify_is_private(&reached->observed));
+    bool is_bare = port_addr_equal(&reached->observed, &local) ||
+                   (nat_is_any(nat) && classify_is_private(&reached->observed));
     return is_bare ? REACHED_YES : REACHED_UNKNOWN;
 }
 
@@ -155,8 +152,9 @@ static bool is_steady(const struct nat *nat)
 {
     struct nat_class class;
     nat_class_of(nat, &class);
-    return !class.is_dependent && (class.mapping != NAT_MAPPING_UNKNOWN ||
-                                   port_addr_equal(&nat->observed, &nat->core->port->local));
+    const struct port_addr local = nat_local(nat, &nat->observed);
+    return !class.is_dependent &&
+           (class.mapping != NAT_MAPPING_UNKNOWN || port_addr_equal(&nat->observed, &local));
 }
 
 /* True when nothing is left to be asked. */

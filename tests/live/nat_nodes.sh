@@ -74,6 +74,11 @@ has_settled()
     [ "$(field "$1" "$relays" status)" -ge 2 ]
 }
 
+is_server()
+{
+    [ "$(field "$1" .nat.reach status)" = server ]
+}
+
 is_direct()
 {
     [[ "$(field "$1" .way why "$2")" =~ ^(direct|punched)$ ]]
@@ -84,11 +89,15 @@ lab_internet
 for ((i = 0; i < publics; i++)); do
     lab_public "p$i"
     if [ "$i" = 0 ]; then
-        run p0 p0 --reach public
+        run p0 p0
     else
-        run "p$i" "p$i" --reach public --bootstrap "${lab_address[p0]}:8468"
+        run "p$i" "p$i" --bootstrap "${lab_address[p0]}:8468"
     fi
     wait_until is_up "p$i"
+done
+for ((i = 0; i < publics; i++)); do
+    tap_check "p$i finds out that strangers reach it" wait_until is_server "p$i"
+    tap_same "and that no box is in the way of p$i" none "$(field "p$i" .nat.mapping status)"
 done
 for i in "${!kinds[@]}"; do
     for side in l r; do

@@ -132,3 +132,24 @@ Test(addr, what_is_no_name_says_so_later, .timeout = 60)
         cr_assert_eq(answer.count, 0u);
     }
 }
+
+/* Whatever this machine has: nothing that only itself, or its link, can reach; public ones first.
+ */
+Test(addr, own_addresses_are_for_others)
+{
+    struct port_addr addrs[16];
+    size_t count = host_own_addrs(addrs, 16);
+    cr_assert_leq(count, 16);
+    bool has_private = false;
+    for (size_t i = 0; i < count; i++) {
+        char text[HOST_ADDR_TEXT_SIZE];
+        host_addr_format(&addrs[i], text);
+        cr_expect_neq(strncmp(text, "127.", 4), 0, "%s", text);
+        cr_expect_str_neq(text, "[::1]:0");
+        cr_expect_neq(strncmp(text, "[fe80", 5), 0, "%s", text);
+        cr_expect_str_eq(strrchr(text, ':'), ":0", "%s", text);
+        cr_expect(!has_private || classify_is_private(&addrs[i]), "%s", text);
+        has_private |= classify_is_private(&addrs[i]);
+    }
+    cr_expect_leq(host_own_addrs(addrs, 1), 1);
+}
