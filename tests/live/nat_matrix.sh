@@ -145,21 +145,23 @@ matrix()
     done
 }
 
-# hits_allowed RUNS SOCKETS PROBES prints theory, and the least number of successes of so many
+# hits_wanted RUNS SOCKETS PROBES prints theory, and the least number of successes of so many
 # runs that lies in the binomial 99.9 % interval around it. 64512 ports (1024..65535) to draw from;
 # probes do not repeat themselves.
-hits_allowed()
+hits_wanted()
 {
     perl -e '
         my ($runs, $sockets, $probes) = @ARGV;
         my $miss = 1;
         $miss *= 1 - $sockets / (64512 - $_) for 0 .. $probes - 1;
-        my ($sum, $hits, $term) = (0, 0, $miss ** $runs);
-        while (($sum += $term) < 0.0005) {
-            $term *= ($runs - $hits) / ($hits + 1) * (1 - $miss) / $miss;
-            $hits++;
+        my ($failures, $term) = (0, (1 - $miss) ** $runs);
+        my $sum = $term;
+        while ($sum < 0.9995) {
+            $failures++;
+            $term *= ($runs - $failures + 1) / $failures * $miss / (1 - $miss);
+            $sum += $term;
         }
-        printf "%.4f %d\n", 1 - $miss, $hits;
+        printf "%.4f %d\n", 1 - $miss, $runs - $failures;
     ' "$@"
 }
 
@@ -186,7 +188,7 @@ birthday()
         lab_flush right
     done
     unpair
-    read -r theory least < <(hits_allowed "$birthdays" 256 1024)
+    read -r theory least < <(hits_wanted "$birthdays" 256 1024)
     echo "# birthday, 256 sockets and 1024 probes: $successes of $birthdays (95 % interval of the" \
         "rate $(wilson "$successes" "$birthdays")); theory $theory, so at least $least"
     tap_check 'birthday gets through as often as theory has it' test "$successes" -ge "$least"
