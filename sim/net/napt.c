@@ -186,7 +186,7 @@ enum napt_verdict napt_in(struct napt *nat, uint64_t now_us, struct napt_packet 
 
 void napt_expect(const struct napt *nat)
 {
-    prefetch(nat, PREFETCH_LINE);
+    prefetch(nat, 3 * (size_t)PREFETCH_LINE);
 }
 
 void napt_expect_in(const struct napt *nat, const struct napt_packet *packet)
@@ -194,6 +194,7 @@ void napt_expect_in(const struct napt *nat, const struct napt_packet *packet)
     if (nat->session_cap != 0) {
         uint32_t chain = napt_arriving_chain(nat, packet->protocol, packet->to, packet->from);
         prefetch(&nat->session_chains.heads[chain], sizeof(uint32_t));
+        prefetch(nat->mapping_chains.heads, PREFETCH_LINE);
     }
 }
 
@@ -315,8 +316,9 @@ const uint64_t *napt_fates(const struct napt *nat)
 
 size_t napt_bytes(const struct napt *nat)
 {
-    size_t heads = 2 * (size_t)nat->session_cap + 2 * (size_t)nat->mapping_cap + nat->host_cap;
+    size_t hosts = nat->host_cap > 1 ? nat->host_cap : 0;
+    size_t heads = 2 * (size_t)nat->session_cap + 2 * (size_t)nat->mapping_cap + hosts;
     return sizeof *nat + nat->session_cap * (sizeof *nat->sessions + sizeof *nat->owners) +
-           nat->mapping_cap * sizeof *nat->mappings + nat->host_cap * sizeof *nat->hosts +
+           nat->mapping_cap * sizeof *nat->mappings + hosts * sizeof *nat->hosts +
            heads * sizeof(uint32_t);
 }

@@ -149,6 +149,7 @@ static const char *mappings_fault(const struct napt *nat)
 {
     uint32_t sessions = 0;
     uint32_t requests = 0;
+    uint32_t privates = 0;
     for (uint32_t id = 0; id < nat->mapping_cap; id++) {
         const struct napt_mapping *mapping = &nat->mappings[id];
         if (mapping->is_free) {
@@ -159,13 +160,14 @@ static const char *mappings_fault(const struct napt *nat)
             return fault;
         }
         requests += mapping->request_until_us != 0;
+        privates += mapping->is_private;
         uint32_t session = mapping->first;
         for (; session != NAPT_NONE && sessions <= nat->session_count; sessions++) {
             session = nat->owners[session].next;
         }
     }
-    if (requests != nat->request_count) {
-        return "the count of mappings on request is wrong";
+    if (requests != nat->request_count || privates != nat->private_count) {
+        return "the count of mappings on request, or of private ones, is wrong";
     }
     return sessions == nat->session_count ? NULL : "mappings list more or fewer sessions";
 }

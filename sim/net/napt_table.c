@@ -14,6 +14,8 @@ static void sessions_grow(struct napt *nat);
 static void sessions_free(struct napt *nat, uint32_t first);
 static uint32_t session_take(struct napt *nat, unsigned protocol, struct napt_end external,
                              struct napt_end remote);
+static void leaving_set_aside(struct napt *nat, unsigned protocol, struct napt_end inside,
+                              struct napt_end remote);
 static void session_file(struct napt *nat, uint32_t id);
 static void owner_leave(struct napt *nat, uint32_t id);
 static void leaving_link(struct napt *nat, uint32_t id);
@@ -22,6 +24,7 @@ static void arriving_link(struct napt *nat, uint32_t id);
 static void arriving_unlink(struct napt *nat, uint32_t id);
 static void mapping_drop(struct napt *nat, uint32_t id);
 static void mappings_grow(struct napt *nat);
+static void mappings_free(struct napt *nat, uint32_t first);
 static void mapping_link(struct napt *nat, uint32_t id);
 static uint32_t wanted_chain(const struct napt *nat, unsigned protocol, struct napt_end inside,
                              struct napt_end scope);
@@ -30,7 +33,7 @@ static void hosts_grow(struct napt *nat);
 static void host_link(struct napt *nat, uint32_t id);
 static uint32_t cap_next(uint32_t cap);
 static void *array_grow(void *array, uint32_t cap, size_t record_bytes);
-static void chains_grow(struct napt_chains *chains, uint32_t cap, unsigned kinds);
+static char *block_make(size_t bytes);
 static void chains_clear(struct napt_chains *chains, unsigned kinds);
 static struct napt_end inside_of(const struct napt_session *session);
 static struct napt_end remote_of(const struct napt_session *session);
@@ -103,14 +106,16 @@ uint32_t napt_host_meet(struct napt *nat, uint32_t ip)
     }
     id = nat->host_count++;
     nat->hosts[id] = (struct napt_host){.ip = ip};
-    host_link(nat, id);
+    if (nat->host_cap > 1) {
+        host_link(nat, id);
+    }
     return id;
 }
 
 uint32_t napt_host_find(const struct napt *nat, uint32_t ip)
 {
-    if (nat->host_cap == 0) {
-        return NAPT_NONE;
+    if (nat->host_cap <= 1) {
+        return nat->host_count == 1 && nat->first_host.ip == ip ? 0 : NAPT_NONE;
     }
     uint32_t id = nat->host_chains.heads[napt_chain(ip, 0, nat->host_chains.mask)];
     while (id != NAPT_NONE && nat->hosts[id].ip != ip) {
@@ -145,10 +150,7 @@ static void sessions_grow(struct napt *nat)
     uint32_t cap = cap_next(old);
     size_t owners_at = cap * sizeof *nat->sessions;
     size_t heads_at = owners_at + cap * sizeof *nat->owners;
-    size_t bytes = heads_at + 2 * (size_t)cap * sizeof(uint32_t);
-    bytes += -bytes % PREFETCH_LINE; /* As aligned_alloc wants it. */
-    char *block = aligned_alloc(PREFETCH_LINE, bytes);
-    must(block != NULL);
+    char *block = block_make(heads_at + 2 * (size_t)cap * sizeof(uint32_t));
     struct napt_session *sessions = (struct napt_session *)(void *)block;
     struct napt_owner *owners = (struct napt_owner *)(void *)(block + owners_at);
     if (old != 0) {
@@ -186,10 +188,8 @@ uint32_t napt_session_add(struct napt *nat, uint32_t mapping, struct napt_end re
     struct napt_mapping *owner = &nat->mappings[mapping];
     struct napt_end inside = {owner->inside_ip, owner->inside_port};
     unsigned protocol = owner->protocol;
-    uint32_t other = napt_find_leaving(nat, protocol, inside, remote);
-    if (other != NAPT_NONE) {
-        leaving_unlink(nat, other);
-        nat->sessions[other].flags |= NAPT_ASIDE;
+    if (nat->config->mapping != NAPT_ENDPOINT_INDEPENDENT || nat->private_count > 0) {
+        leaving_set_aside(nat, protocol, inside, remote);
     }
     uint32_t id =
         session_take(nat, protocol, (struct napt_end){inside.ip, owner->external_port}, remote);
@@ -236,6 +236,17 @@ static uint32_t session_take(struct napt *nat, unsigned protocol, struct napt_en
                                               .external_port = external.port,
                                               .protocol = (uint8_t)protocol};
     return id;
+}
+
+/* Where an inside end can have several mappings, another may have had the remote end. */
+static void leaving_set_aside(struct napt *nat, unsigned protocol, struct napt_end inside,
+                              struct napt_end remote)
+{
+    uint32_t other = napt_find_leaving(nat, protocol, inside, remote);
+    if (other != NAPT_NONE) {
+        leaving_unlink(nat, other);
+        nat->sessions[other].flags |= NAPT_ASIDE;
+    }
 }
 
 static void session_file(struct napt *nat, uint32_t id)
@@ -344,6 +355,7 @@ uint32_t napt_mapping_add(struct napt *nat, const struct napt_mapping *mapping)
     nat->mappings[id].first = NAPT_NONE;
     mapping_link(nat, id);
     nat->mapping_count++;
+    nat->private_count += mapping->is_private;
     nat->hosts[mapping->host].mappings++;
     return id;
 }
@@ -393,26 +405,41 @@ static void mapping_drop(struct napt *nat, uint32_t id)
     }
     nat->hosts[mapping->host].mappings--;
     nat->mapping_count--;
+    nat->private_count -= mapping->is_private;
     nat->request_count -= mapping->request_until_us != 0;
     *mapping = (struct napt_mapping){.is_free = true, .next_port = nat->mapping_free};
     nat->mapping_free = id;
 }
 
+/* Chains first, so that a box with one mapping has both in one cache line. */
 static void mappings_grow(struct napt *nat)
 {
     uint32_t old = nat->mapping_cap;
-    nat->mapping_cap =
-        old == 0 ? CAP_FIRST / 4 : cap_next(old); /* Often one, with many sessions. */
-    nat->mappings = array_grow(nat->mappings, nat->mapping_cap, sizeof *nat->mappings);
-    for (uint32_t id = nat->mapping_cap; id-- > old;) {
-        nat->mappings[id] = (struct napt_mapping){.is_free = true, .next_port = nat->mapping_free};
-        nat->mapping_free = id;
+    uint32_t cap = old == 0 ? CAP_FIRST / 4 : cap_next(old); /* Often one, with many sessions. */
+    size_t mappings_at = 2 * (size_t)cap * sizeof(uint32_t);
+    char *block = block_make(mappings_at + cap * sizeof *nat->mappings);
+    struct napt_mapping *mappings = (struct napt_mapping *)(void *)(block + mappings_at);
+    if (old != 0) {
+        memcpy(mappings, nat->mappings, old * sizeof *mappings);
+        free(nat->mapping_chains.heads);
     }
-    chains_grow(&nat->mapping_chains, nat->mapping_cap, 2);
+    nat->mappings = mappings;
+    nat->mapping_cap = cap;
+    nat->mapping_chains = (struct napt_chains){(uint32_t *)(void *)block, cap - 1};
+    chains_clear(&nat->mapping_chains, 2);
+    mappings_free(nat, old);
     for (uint32_t id = 0; id < old; id++) {
         if (!nat->mappings[id].is_free) {
             mapping_link(nat, id);
         }
+    }
+}
+
+static void mappings_free(struct napt *nat, uint32_t first)
+{
+    for (uint32_t id = nat->mapping_cap; id-- > first;) {
+        nat->mappings[id] = (struct napt_mapping){.is_free = true, .next_port = nat->mapping_free};
+        nat->mapping_free = id;
     }
 }
 
@@ -445,12 +472,24 @@ static uint32_t port_chain(const struct napt *nat, unsigned protocol, struct nap
     return mask + 1 + napt_chain(napt_word(napt_outer_key(nat, external), protocol), 0, mask);
 }
 
+/* Most boxes have one inside address, and need no table for it. */
 static void hosts_grow(struct napt *nat)
 {
-    /* Most boxes have one. */
-    nat->host_cap = nat->host_cap == 0 ? 1 : cap_next(nat->host_cap);
-    nat->hosts = array_grow(nat->hosts, nat->host_cap, sizeof *nat->hosts);
-    chains_grow(&nat->host_chains, nat->host_cap, 1);
+    if (nat->host_cap == 0) {
+        nat->host_cap = 1;
+        nat->hosts = &nat->first_host;
+        return;
+    }
+    bool is_first = nat->hosts == &nat->first_host;
+    nat->host_cap = nat->host_cap == 1 ? CAP_FIRST : cap_next(nat->host_cap);
+    nat->hosts = array_grow(is_first ? NULL : nat->hosts, nat->host_cap, sizeof *nat->hosts);
+    if (is_first) {
+        nat->hosts[0] = nat->first_host;
+    }
+    nat->host_chains.heads =
+        array_grow(nat->host_chains.heads, nat->host_cap, sizeof *nat->host_chains.heads);
+    nat->host_chains.mask = nat->host_cap - 1;
+    chains_clear(&nat->host_chains, 1);
     for (uint32_t id = 0; id < nat->host_count; id++) {
         host_link(nat, id);
     }
@@ -500,12 +539,10 @@ void napt_tables_forget(struct napt *nat)
     nat->session_count = 0;
     nat->poison_count = 0;
     nat->mapping_free = NAPT_NONE;
-    for (uint32_t id = nat->mapping_cap; id-- > 0;) {
-        nat->mappings[id] = (struct napt_mapping){.is_free = true, .next_port = nat->mapping_free};
-        nat->mapping_free = id;
-    }
+    mappings_free(nat, 0);
     chains_clear(&nat->mapping_chains, 2);
     nat->mapping_count = 0;
+    nat->private_count = 0;
     nat->request_count = 0;
     for (uint32_t id = 0; id < nat->host_count; id++) {
         nat->hosts[id].mappings = 0;
@@ -518,9 +555,10 @@ void napt_tables_forget(struct napt *nat)
 void napt_tables_close(struct napt *nat)
 {
     free(nat->sessions);
-    free(nat->mappings);
     free(nat->mapping_chains.heads);
-    free(nat->hosts);
+    if (nat->hosts != &nat->first_host) {
+        free(nat->hosts);
+    }
     free(nat->host_chains.heads);
 }
 
@@ -537,12 +575,12 @@ static void *array_grow(void *array, uint32_t cap, size_t record_bytes)
     return array;
 }
 
-/* Empty chains for `cap` records, a power of two. */
-static void chains_grow(struct napt_chains *chains, uint32_t cap, unsigned kinds)
+/* As aligned_alloc wants it: a whole number of lines. */
+static char *block_make(size_t bytes)
 {
-    chains->heads = array_grow(chains->heads, cap * kinds, sizeof *chains->heads);
-    chains->mask = cap - 1;
-    chains_clear(chains, kinds);
+    char *block = aligned_alloc(PREFETCH_LINE, bytes + -bytes % PREFETCH_LINE);
+    must(block != NULL);
+    return block;
 }
 
 static void chains_clear(struct napt_chains *chains, unsigned kinds)

@@ -93,7 +93,7 @@ struct napt_chains {
 
 struct napt {
     /* The first cache line is what a packet of a known session touches. */
-    const struct napt_config *config;
+    _Alignas(64) const struct napt_config *config;
     struct napt_session *sessions;     /* One allocation with their owners and chains. */
     struct napt_chains session_chains; /* Leaving, arriving. */
     uint64_t now_us;
@@ -103,26 +103,30 @@ struct napt {
     uint32_t session_count; /* Poison not included. */
     uint32_t poison_count;
 
+    /* And the next two what a new session touches. */
     struct napt_owner *owners;
+    struct napt_mapping *mappings;     /* One allocation with their chains. */
+    struct napt_chains mapping_chains; /* Wanted, port. */
+    struct napt_host *hosts;           /* first_host, while there is no other. */
     uint32_t session_free;
     uint32_t sessions_most;
-    struct napt_mapping *mappings;
-    struct napt_chains mapping_chains; /* Wanted, port. */
     uint32_t mapping_cap;
     uint32_t mapping_free;
-    uint32_t mapping_count;
+    uint32_t private_count; /* Mappings that are private. */
     uint32_t request_count; /* Mappings that have been on request, over or not. */
-    struct napt_host *hosts;
-    struct napt_chains host_chains; /* One kind. */
+
+    struct napt_host first_host;
+    uint32_t mapping_count;
     uint32_t host_cap;
     uint32_t host_count;
-    uint16_t port_next; /* Sequential ports: offset of the next. */
+    uint16_t port_next;             /* Sequential ports: offset of the next. */
+    struct napt_chains host_chains; /* One kind; none for a single host. */
     struct rng rng;
     uint64_t fates[NAPT_FATE_COUNT];
 };
 
-_Static_assert(offsetof(struct napt, owners) == 64, "what packets touch is one cache line");
-_Static_assert(sizeof(struct napt) % 64 == 0, "what aligned_alloc wants");
+_Static_assert(offsetof(struct napt, owners) == 64 && offsetof(struct napt, first_host) == 128,
+               "what packets touch is one cache line");
 
 /* The chain of two words that together are a key, as a number below mask + 1. */
 static inline uint32_t napt_chain(uint64_t a, uint64_t b, uint32_t mask)
