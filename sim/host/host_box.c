@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/base/prefetch.h"
 #include "sim/host/world.h"
 
 enum {
@@ -213,6 +214,45 @@ static struct addr_slot *slot_of(const struct world *world, const struct box *bo
 {
     bool is_public = realm_around(world, box) == WORLD_BOX_NONE && !box->is_firewall;
     return is_public ? addr_slot(world, napt_external_ip(box->nat)) : NULL;
+}
+
+void box_expect(const struct host *host, const struct packet *packet, enum box_step step)
+{
+    const struct host_extra *extra = host_extra(host);
+    if (extra == NULL) {
+        return;
+    }
+    if (step == BOX_STEP_EXTRA) {
+        prefetch(&extra->box, sizeof extra->box);
+        return;
+    }
+    if (extra->box == WORLD_BOX_NONE) {
+        return;
+    }
+    const struct box *box = &world_of(host)->boxes[extra->box];
+    struct napt_packet seen = {.protocol = NAPT_UDP};
+    switch (step) {
+    case BOX_STEP_BOX:
+        prefetch(box, sizeof *box);
+        return;
+    case BOX_STEP_NAT:
+        napt_expect(box->nat);
+        prefetch(box->members, sizeof *box->members);
+        prefetch(box->nets, sizeof *box->nets);
+        return;
+    default:
+        break;
+    }
+    if (packet == NULL || !addr_ip(&packet->from, &seen.from.ip)) {
+        return;
+    }
+    seen.from.port = (uint16_t)addr_port(&packet->from);
+    seen.to = (struct napt_end){napt_external_ip(box->nat), packet->to_port};
+    if (step == BOX_STEP_CHAIN) {
+        napt_expect_in(box->nat, &seen);
+    } else {
+        napt_expect_in_next(box->nat, &seen);
+    }
 }
 
 /* --- outwards --------------------------------------------------------------------------------- */

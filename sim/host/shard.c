@@ -14,6 +14,7 @@ enum {
     AHEAD_NODE = 6,
     AHEAD_WAY = 4,
     AHEAD_SESSION = 2,
+    AHEAD_BOX = 6, /* And one less for each step of box_expect. */
     /* Core to the buckets of the dht: what every datagram touches. */
     NODE_HEAD_BYTES = offsetof(struct node, dht.table.tag_counts),
     OUTBOX_FIRST = 256,
@@ -156,6 +157,13 @@ static void look_ahead(const struct shard *shard)
     glimpse = glimpse_of(shard, AHEAD_SESSION);
     if (glimpse.host != NULL && glimpse.packet != NULL && glimpse.host->node != NULL) {
         node_expect_next(glimpse.host->node, slice_of(glimpse.packet->bytes, glimpse.packet->kept));
+    }
+    for (int step = BOX_STEP_EXTRA; shard->world->box_count > 0 && step <= BOX_STEP_SESSION;
+         step++) {
+        glimpse = glimpse_of(shard, AHEAD_BOX - (size_t)step);
+        if (glimpse.host != NULL) {
+            box_expect(glimpse.host, glimpse.packet, (enum box_step)step);
+        }
     }
 }
 

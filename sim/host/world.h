@@ -357,6 +357,10 @@ uint32_t addr_take(struct world *world, uint32_t group24, uint32_t host);
 void boxes_close(struct world *world);
 /* Notes where a box is, when the host is the first behind one that is public. */
 void box_place(struct host *host, const struct net_site *site);
+/* Has ready what the next event of a host behind a box will touch, a step at a time: what few hosts
+ * have, the box, the NAT, and for a datagram (else NULL) its chain and its session there. */
+enum box_step { BOX_STEP_EXTRA, BOX_STEP_BOX, BOX_STEP_NAT, BOX_STEP_CHAIN, BOX_STEP_SESSION };
+void box_expect(const struct host *host, const struct packet *packet, enum box_step step);
 /* Asks the boxes around the host, up to where the packet's receiver is found. */
 enum route_end box_route(struct host *host, struct route *route);
 /* Asks the boxes before the receiver; *host becomes the one that gets the packet, and the packet

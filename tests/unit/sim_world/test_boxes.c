@@ -263,3 +263,31 @@ Test(boxes, a_run_is_the_same_on_any_number_of_threads_and_tells_what_nodes_stan
     cr_assert_eq(digests[0], digests[1]);
     scenario_free(scenario);
 }
+
+/* A full cone in a /24 of its own has the address its node would have, keeps its port and lets all
+ * in: nobody can tell. */
+Test(boxes, a_run_behind_full_cones_is_the_run_without_boxes)
+{
+    static const char *const nats[] = {"public", "full_cone"};
+    uint64_t digests[2];
+    for (int run = 0; run < 2; run++) {
+        char body[500];
+        snprintf(
+            body, sizeof body,
+            "\"groups\": [ { \"name\": \"relay\", \"count\": 10 }, { \"name\": \"a\","
+            "  \"count\": 40, \"nat\": \"%s\" } ], \"topology\": { \"join_ramp\": \"10s\" },"
+            "\"workload\": [ { \"type\": \"store\", \"rate\": \"2/s\", \"per\": \"network\" } ]",
+            nats[run]);
+        struct scenario *scenario = scenario_text(body);
+        struct sim_options options = {.scenario = scenario, .seed = 5};
+        char error[200] = "";
+        struct sim *sim = sim_open(&options, error, sizeof error);
+        cr_assert_not_null(sim, "%s", error);
+        cr_assert(sim_run_until(sim, 90000000));
+        cr_assert_eq(world_box_count(sim_world(sim)), run == 0 ? 0 : 40);
+        digests[run] = sim_digest(sim);
+        sim_close(sim);
+        scenario_free(scenario);
+    }
+    cr_assert_eq(digests[0], digests[1]);
+}
