@@ -191,9 +191,10 @@ static const char *datagram_text(const struct seen *seen)
 static void print_seen(const char *name, const struct seen *seen, const struct terminal *terminal)
 {
     static const char *const kinds[] = {
-        [HOST_EVENT_DATAGRAM] = "datagram", [HOST_EVENT_WAKE] = "wake-up",
-        [HOST_EVENT_DURABLE] = "durable",   [HOST_EVENT_RESOLVED] = "resolved",
-        [HOST_EVENT_WORK] = "work done",    [HOST_EVENT_SCRIPT] = "script"};
+        [HOST_EVENT_DATAGRAM] = "datagram", [HOST_EVENT_READY] = "datagram that waited",
+        [HOST_EVENT_WAKE] = "wake-up",      [HOST_EVENT_DURABLE] = "durable",
+        [HOST_EVENT_RESOLVED] = "resolved", [HOST_EVENT_WORK] = "work done",
+        [HOST_EVENT_SCRIPT] = "script",     [HOST_EVENT_STREAM] = "segment"};
     const char *dot = terminal_dot(terminal);
     if (seen == NULL) {
         printf("  %s  nothing more\n", name);

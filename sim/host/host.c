@@ -68,6 +68,7 @@ void world_close(struct world *world)
         crew_close(world->crew);
     }
     for (uint32_t i = 0; i < world->host_count; i++) {
+        host_streams_drop(&world->hosts[i]);
         host_chunks_drop(&world->hosts[i]);
         host_disk_free(&world->hosts[i]);
     }
@@ -306,6 +307,7 @@ void host_stop(struct host *host)
     host_entry_end(host);
     /* A polite leave waits for its disk. */
     host_disk_durable(host, UINT64_MAX);
+    host_streams_end(host);
     host_kill(host);
 }
 
@@ -391,9 +393,8 @@ void host_entry_end(struct host *host)
     }
 }
 
-/* Folds the event into its owner's chain, and shows it to whoever watches. */
-static void record(struct host *host, const struct event *event, enum host_event kind,
-                   struct slice bytes)
+void host_record(struct host *host, const struct event *event, enum host_event kind,
+                 struct slice bytes)
 {
     host->shard->counts.events++;
     host->digest = digest_step(host->digest, event->time_us, event->source, event->sequence, kind,
@@ -407,8 +408,12 @@ static void record(struct host *host, const struct event *event, enum host_event
 static void deliver(struct host *host, const struct event *event, enum host_event kind,
                     struct packet *packet)
 {
+    if (packet->is_segment) {
+        host_stream_deliver(host, event, kind, packet);
+        return;
+    }
     struct slice bytes = packet_bytes(host->shard, packet);
-    record(host, event, kind, bytes);
+    host_record(host, event, kind, bytes);
     host_entry_begin(host);
     node_on_datagram(host->node, packet->to_port - HOST_PORT, &packet->from, bytes);
     host_entry_end(host);
@@ -455,7 +460,7 @@ static void on_errand(struct host *host, const struct event *event, enum host_ev
     if (host->node == NULL || errand.incarnation != host->incarnation) {
         return;
     }
-    record(host, event, kind, slice_of(NULL, 0));
+    host_record(host, event, kind, slice_of(NULL, 0));
     if (kind == HOST_EVENT_DURABLE) {
         host_disk_durable(host, errand.ticket);
     }
@@ -489,13 +494,16 @@ void host_dispatch(struct shard *shard, const struct event *event)
             break; /* A wake-up that was moved, or of a node that is gone. */
         }
         host->wake_us = PORT_NEVER;
-        record(host, event, kind, slice_of(NULL, 0));
+        host_record(host, event, kind, slice_of(NULL, 0));
         host_entry_begin(host);
         node_on_wake(host->node);
         host_entry_end(host);
         break;
+    case HOST_EVENT_STREAM:
+        host_on_segment(host, event, index);
+        break;
     case HOST_EVENT_SCRIPT:
-        record(host, event, kind, slice_of(&index, sizeof index));
+        host_record(host, event, kind, slice_of(&index, sizeof index));
         world->options.hooks.scripted(world->options.hooks.arg, host, index);
         break;
     default:

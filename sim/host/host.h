@@ -29,6 +29,12 @@ enum {
     HOST_BACKLOG_BYTES_MAX = 212992, /* Socket buffer: Linux's net.core.rmem_default. */
     HOST_TTL = 64,                   /* Of a datagram that asks for none: RFC 1700's default. */
     WORLD_BOX_DEPTH_MAX = 8,         /* NAT boxes one inside the other. */
+    /* Of streams, as the real host has them (node/host/stream.h, host.h). */
+    HOST_STREAMS_MAX = 256,
+    HOST_STREAMS_PER_ADDR_MAX = 16, /* Inbound ones from one address. */
+    HOST_STREAM_BACKLOG_BYTES_MAX = 64 * 1024,
+    HOST_STREAM_OPENING_US = 10000000,
+    HOST_STREAM_IDLE_US = 180000000,
 };
 #define WORLD_BOX_NONE UINT32_MAX
 
@@ -40,6 +46,7 @@ enum host_event {
     HOST_EVENT_RESOLVED,
     HOST_EVENT_WORK,
     HOST_EVENT_SCRIPT, /* An event of the population: churn, workload. */
+    HOST_EVENT_STREAM, /* A segment of a stream, or one of its timers. */
 };
 
 struct host;

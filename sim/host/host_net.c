@@ -10,7 +10,7 @@ enum {
     /* Bytes kept of a datagram in each class: data, first messages of handshakes, lists. */
     CLASS_SMALL = 96,
     CLASS_MIDDLE = 288,
-    CLASS_LARGE = PORT_DATAGRAM_MAX,
+    CLASS_LARGE = PACKET_SEGMENT_BYTES + PORT_DATAGRAM_MAX,
     UDP_HEADER_BYTES = 28, /* IPv4 20 (RFC 791) and UDP 8 (RFC 768): what links and MTU count. */
     RESOLVE_US = 20000,    /* A name server's answer. */
     PATH_WORD_BITS = 64,
@@ -19,12 +19,13 @@ enum {
 
 static const uint16_t class_bytes[PACKET_CLASSES] = {CLASS_SMALL, CLASS_MIDDLE, CLASS_LARGE};
 
+static int free_path(const struct host_extra *extra);
+static void path_set(struct host *host, int path, enum port_carrier carrier, bool is_set);
 static bool path_is_open(const struct host *host, int path);
 static bool route_find(struct host *host, int path, const struct port_addr *to,
                        struct route *route);
 static bool depart(struct host *host, const struct route *route, size_t bytes, uint64_t leave_us,
                    uint64_t *arrive_us);
-static uint32_t packet_get(struct shard *shard, size_t len, struct packet **packet);
 
 void packets_open(struct shard *shard)
 {
@@ -76,21 +77,45 @@ size_t world_packet_bytes(const struct world *world)
 int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
                    const struct port_addr *remote)
 {
-    (void)hint;
-    (void)remote;
     struct host *host = host_of(port);
-    if (carrier != PORT_UDP) {
+    if (carrier == PORT_NEIGHBOURS) {
         return ERR_UNSUPPORTED;
     }
-    struct host_extra *extra = host_extra_get(host);
+    int path = free_path(host_extra_get(host));
+    if (path < 0) {
+        return path;
+    }
+    if (carrier == PORT_UDP) {
+        path_set(host, path, PORT_UDP, true);
+        return path;
+    }
+    int status = host_stream_open(host, path, hint, remote);
+    if (status != ERR_OK) {
+        return status;
+    }
+    path_set(host, path, carrier, true);
+    return path;
+}
+
+static int free_path(const struct host_extra *extra)
+{
     for (int word = 0; word < HOST_PATHS_MAX / PATH_WORD_BITS; word++) {
-        if (extra->paths[word] != UINT64_MAX) {
-            int bit = __builtin_ctzll(~extra->paths[word]);
-            extra->paths[word] |= UINT64_C(1) << bit;
-            return word * PATH_WORD_BITS + bit + 1;
+        uint64_t taken = extra->paths[word] | extra->carried[word];
+        if (taken != UINT64_MAX) {
+            return word * PATH_WORD_BITS + __builtin_ctzll(~taken) + 1;
         }
     }
     return ERR_FULL;
+}
+
+static void path_set(struct host *host, int path, enum port_carrier carrier, bool is_set)
+{
+    struct host_extra *extra = host_extra(host);
+    must(extra != NULL);
+    uint64_t *paths = carrier == PORT_UDP ? extra->paths : extra->carried;
+    uint64_t bit = UINT64_C(1) << (path - 1) % PATH_WORD_BITS;
+    uint64_t *word = &paths[(path - 1) / PATH_WORD_BITS];
+    *word = is_set ? *word | bit : *word & ~bit;
 }
 
 struct host_extra *host_extra_get(struct host *host)
@@ -117,6 +142,7 @@ struct host_extra *host_extra_get(struct host *host)
 
 void host_extra_drop(struct host *host)
 {
+    host_streams_drop(host);
     struct host_extra *extra = host_extra(host);
     if (extra != NULL && extra->box != WORLD_BOX_NONE) {
         *extra = (struct host_extra){.box = extra->box};
@@ -127,22 +153,36 @@ void host_extra_drop(struct host *host)
     }
 }
 
+static bool has_path(const uint64_t *paths, int path)
+{
+    return (paths[(path - 1) / PATH_WORD_BITS] >> (path - 1) % PATH_WORD_BITS & 1) != 0;
+}
+
+/* As a UDP socket. */
 static bool path_is_open(const struct host *host, int path)
 {
-    if (path == PORT_MAIN_PATH) {
-        return true;
-    }
     const struct host_extra *extra = host_extra(host);
-    return extra != NULL && path > 0 && path <= HOST_PATHS_MAX &&
-           (extra->paths[(path - 1) / PATH_WORD_BITS] >> (path - 1) % PATH_WORD_BITS & 1) != 0;
+    return path == PORT_MAIN_PATH ||
+           (extra != NULL && path > 0 && path <= HOST_PATHS_MAX && has_path(extra->paths, path));
+}
+
+static bool path_is_stream(const struct host *host, int path)
+{
+    const struct host_extra *extra = host_extra(host);
+    return extra != NULL && path > 0 && path <= HOST_PATHS_MAX && has_path(extra->carried, path);
 }
 
 void host_path_close(struct port *port, int path)
 {
     struct host *host = host_of(port);
-    must(path != PORT_MAIN_PATH && path_is_open(host, path));
-    host_extra(host)->paths[(path - 1) / PATH_WORD_BITS] &=
-        ~(UINT64_C(1) << (path - 1) % PATH_WORD_BITS);
+    must(path != PORT_MAIN_PATH);
+    if (path_is_stream(host, path)) {
+        host_stream_path_close(host, path);
+        path_set(host, path, PORT_TCP, false);
+    } else {
+        must(path_is_open(host, path));
+        path_set(host, path, PORT_UDP, false);
+    }
 }
 
 /* First messages of handshakes are three quarters padding: it need not fill the caches. */
@@ -178,7 +218,13 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
     if (bytes.len > PORT_DATAGRAM_MAX) {
         return ERR_TOO_LARGE;
     }
-    if (!path_is_open(host, path)) {
+    if (path == PORT_MAIN_PATH) {
+        if (host->extra != 0 && host_stream_send(host, to, bytes)) {
+            return ERR_OK;
+        }
+    } else if (path_is_stream(host, path)) {
+        return host_stream_path_send(host, path, bytes);
+    } else if (!path_is_open(host, path)) {
         return ERR_INVALID;
     }
     shard->counts.datagrams_sent++;
@@ -203,6 +249,7 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
     addr_set(&packet->from, route.packet.from.ip, route.packet.from.port);
     packet->to_port = route.packet.to.port;
     packet->is_received = false;
+    packet->is_segment = false;
     packet->ttl = route.ttl;
     packet->depth = route.depth;
     memcpy(packet->bytes, bytes.data, kept);
@@ -255,10 +302,15 @@ static void backlog_add(struct host *host, struct packet *packet, uint32_t index
         drop(shard, index, &shard->counts.datagrams_lost);
         return;
     }
+    host_backlog_put(host, packet, index);
+}
+
+void host_backlog_put(struct host *host, struct packet *packet, uint32_t index)
+{
     packet->next = 0;
     host->backlog_bytes += packet->len;
     if (host->backlog_first != 0) {
-        packet_at(shard->world, host->backlog_last - 1)->next = index + 1;
+        packet_at(world_of(host), host->backlog_last - 1)->next = index + 1;
     } else {
         host->backlog_first = index + 1;
         host_post(host, (host->cpu_free_ns + 999) / 1000, HOST_EVENT_READY, 0);
@@ -302,7 +354,7 @@ bool host_receive(struct host *host, const struct event *event, struct packet *p
         drop(shard, index, &shard->counts.datagrams_dead);
         return false;
     }
-    if (host->backlog_first != 0 || host->cpu_free_ns > event->time_us * 1000) {
+    if (host_is_busy(host, event->time_us)) {
         backlog_add(host, packet, index);
         return false;
     }
@@ -350,7 +402,7 @@ int host_resolve(struct port *port, const char *name, uint32_t ticket)
     return ERR_OK;
 }
 
-static uint32_t packet_get(struct shard *shard, size_t len, struct packet **packet)
+uint32_t packet_get(struct shard *shard, size_t len, struct packet **packet)
 {
     uint32_t which = len <= CLASS_SMALL ? 0 : len <= CLASS_MIDDLE ? 1 : 2;
     struct packet_class *class = &shard->packets[which];

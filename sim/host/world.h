@@ -16,6 +16,7 @@
 #ifndef SIM_HOST_WORLD_H
 #define SIM_HOST_WORLD_H
 
+#include <stddef.h>
 #include <string.h>
 
 #include "sim/engine/digest.h"
@@ -33,13 +34,17 @@ struct packet {
     uint8_t is_received; /* The downlink has been charged. */
     uint8_t ttl;         /* What is left of it before the receiver's boxes. */
     uint8_t depth;       /* Of the receiver's boxes, outermost first: so many are behind it. */
-    _Alignas(uint32_t) uint8_t bytes[];
+    uint8_t is_segment;  /* Of a stream: its bytes begin with a struct segment (stream.h). */
+    uint8_t bytes[];
 };
+
+_Static_assert(offsetof(struct packet, bytes) == 32, "bytes are aligned as the packet is");
 
 enum {
     PACKET_CLASSES = 3,
-    PACKET_SLAB_BITS = 10, /* Packets in a slab. */
-    EVENT_KIND_BITS = 3,   /* Of the 32-bit payload; the rest is an index. */
+    PACKET_SEGMENT_BYTES = 40, /* Of a packet's bytes, before what a segment carries. */
+    PACKET_SLAB_BITS = 10,     /* Packets in a slab. */
+    EVENT_KIND_BITS = 3,       /* Of the 32-bit payload; the rest is an index. */
     EVENT_INDEX_BITS = 32 - EVENT_KIND_BITS,
     EVENT_INDEX_MASK = (1 << EVENT_INDEX_BITS) - 1,
     /* A packet's index: its number, the shard that made it, its class. */
@@ -194,8 +199,10 @@ enum route_end {
 
 /* What few hosts have; the others keep to their cache lines. */
 struct host_extra {
-    uint32_t box;                        /* It stands behind; WORLD_BOX_NONE. */
-    uint64_t paths[HOST_PATHS_MAX / 64]; /* Bit p - 1: extra path p is open. */
+    uint32_t box;                          /* It stands behind; WORLD_BOX_NONE. */
+    uint64_t paths[HOST_PATHS_MAX / 64];   /* Bit p - 1: extra path p is a UDP socket, */
+    uint64_t carried[HOST_PATHS_MAX / 64]; /* or a stream. */
+    struct host_streams *streams;          /* NULL: none is open. */
     uint32_t next_free;
 };
 
@@ -329,6 +336,9 @@ static inline struct addr_slot *addr_slot(const struct world *world, uint32_t ip
 void host_post(struct host *host, uint64_t time_us, enum host_event kind, uint32_t index);
 void *world_memory(size_t bytes, bool is_huge); /* Zeroed, or the process ends. */
 
+/* Folds an event into its owner's chain, and shows it to whoever watches. */
+void host_record(struct host *host, const struct event *event, enum host_event kind,
+                 struct slice bytes);
 void host_entry_begin(struct host *host);
 void host_entry_end(struct host *host);
 
@@ -403,6 +413,32 @@ void host_extra_drop(struct host *host);
 /* The next packet of the backlog, its index in *index; NULL when the node has gone meanwhile. */
 struct packet *host_backlog_next(struct host *host, uint32_t *index);
 void host_backlog_drop(struct host *host);
+
+/* The processor, or datagrams that wait for it. */
+static inline bool host_is_busy(const struct host *host, uint64_t now_us)
+{
+    return host->backlog_first != 0 || host->cpu_free_ns > now_us * 1000;
+}
+/* Behind all that waits. */
+void host_backlog_put(struct host *host, struct packet *packet, uint32_t index);
+/* A packet with room for so many bytes; its index. */
+uint32_t packet_get(struct shard *shard, size_t len, struct packet **packet);
+
+/* host_segment.c */
+void host_on_segment(struct host *host, const struct event *event, uint32_t index);
+
+/* host_stream.c */
+int host_stream_open(struct host *host, int path, const struct port_addr *hint,
+                     const struct port_addr *remote);
+/* False when no stream leads there: UDP's business. */
+bool host_stream_send(struct host *host, const struct port_addr *to, struct slice bytes);
+int host_stream_path_send(struct host *host, int path, struct slice bytes);
+void host_stream_path_close(struct host *host, int path);
+/* Hands a datagram or the end of the stream to the node. */
+void host_stream_deliver(struct host *host, const struct event *event, enum host_event kind,
+                         struct packet *packet);
+void host_streams_end(struct host *host);  /* Politely. */
+void host_streams_drop(struct host *host); /* Without a word. */
 
 /* host_clock.c */
 void host_wake_at(struct port *port, uint64_t due_us);

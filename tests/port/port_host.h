@@ -61,8 +61,6 @@ typedef bool (*port_host_until_fn)(void *arg);
 
 /* `count` hosts with a started node each; 10 ms apart or less, nothing lost. */
 struct port_host *port_host_open(unsigned count);
-/* Whether this host carries streams (PORT_TCP, PORT_MASKED). */
-bool port_host_has_streams(void);
 void port_host_close(struct port_host *hosts);
 
 struct probe *port_host_probe(struct port_host *hosts, unsigned index);

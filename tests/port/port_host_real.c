@@ -89,11 +89,6 @@ static int remove_one(const char *path, const struct stat *about, int kind, stru
     return remove(path);
 }
 
-bool port_host_has_streams(void)
-{
-    return true;
-}
-
 void port_host_close(struct port_host *hosts)
 {
     for (unsigned i = 0; i < hosts->count; i++) {

@@ -54,11 +54,6 @@ struct port_host *port_host_open(unsigned count)
     return hosts;
 }
 
-bool port_host_has_streams(void)
-{
-    return false;
-}
-
 void port_host_close(struct port_host *hosts)
 {
     world_close(hosts->world);

@@ -144,6 +144,57 @@ int lab_path(struct lab *lab, uint32_t host)
     return path;
 }
 
+struct call {
+    struct port_addr to;
+    uint16_t port;
+    int path;
+};
+
+static void call(struct node *node, void *arg)
+{
+    struct call *call = arg;
+    struct port *port = probe_of(node)->port;
+    struct port_addr hint;
+    addr_set(&hint, 0, call->port);
+    call->path = port->ops->path_open(port, PORT_TCP, call->port != 0 ? &hint : NULL, &call->to);
+}
+
+int lab_call(struct lab *lab, uint32_t host, const struct port_addr *to, uint16_t port)
+{
+    struct call what = {.to = *to, .port = port};
+    host_enter(world_host(lab->world, host), call, &what);
+    return what.path;
+}
+
+static void close_path(struct node *node, void *arg)
+{
+    struct port *port = probe_of(node)->port;
+    port->ops->path_close(port, *(const int *)arg);
+}
+
+void lab_path_close(struct lab *lab, uint32_t host, int path)
+{
+    host_enter(world_host(lab->world, host), close_path, &path);
+}
+
+bool lab_told(struct lab *lab, uint32_t host, int path, enum port_path_event *event)
+{
+    const struct probe *probe = lab_probe(lab, host);
+    for (unsigned i = probe->path_event_count; i > 0; i--) {
+        if (probe->path_events[i - 1].path == path) {
+            *event = probe->path_events[i - 1].event;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool lab_is(struct lab *lab, uint32_t host, int path, enum port_path_event event)
+{
+    enum port_path_event told;
+    return lab_told(lab, host, path, &told) && told == event;
+}
+
 const struct probe_datagram *lab_heard(struct lab *lab, uint32_t host)
 {
     const struct probe *probe = lab_probe(lab, host);

@@ -48,6 +48,12 @@ void lab_say(struct lab *lab, uint32_t host, const struct port_addr *to, char wo
 void lab_say_with(struct lab *lab, uint32_t host, int path, const struct port_addr *to, char word,
                   uint8_t ttl);
 int lab_path(struct lab *lab, uint32_t host);
+/* A stream to `to`, from this port of the host or, with 0, from any; its path, or ERR_*. */
+int lab_call(struct lab *lab, uint32_t host, const struct port_addr *to, uint16_t port);
+void lab_path_close(struct lab *lab, uint32_t host, int path);
+/* The last event of the path; false when there has been none. */
+bool lab_told(struct lab *lab, uint32_t host, int path, enum port_path_event *event);
+bool lab_is(struct lab *lab, uint32_t host, int path, enum port_path_event event);
 /* The last datagram, NULL when the host has heard none since lab_forget. */
 const struct probe_datagram *lab_heard(struct lab *lab, uint32_t host);
 void lab_forget(struct lab *lab, uint32_t host);

@@ -10,6 +10,7 @@ struct outcome {
     uint64_t digest;
     struct host_counts counts;
     uint64_t fates[NAPT_FATE_COUNT];
+    uint64_t streaming; /* Hosts with streams in the end. */
 };
 
 /* What a node may send to; each test process has one world. */
@@ -24,8 +25,30 @@ static uint32_t dice(struct probe *probe, uint32_t faces)
     return word % faces;
 }
 
+/* Streams that are over make room for others. */
+static void call(struct probe *probe)
+{
+    struct port *port = probe->port;
+    for (unsigned i = 0; i < probe->path_event_count; i++) {
+        enum port_path_event event = probe->path_events[i].event;
+        if (event == PORT_PATH_CLOSED || event == PORT_PATH_REFUSED) {
+            port->ops->path_close(port, probe->path_events[i].path);
+        } else if (event == PORT_PATH_UP) {
+            uint8_t word = 2;
+            (void)port->ops->send(port, probe->path_events[i].path, &port->local,
+                                  slice_of(&word, 1), (struct port_send_flags){0});
+        }
+    }
+    probe->path_event_count = 0;
+    if (dice(probe, 40) == 0) {
+        (void)port->ops->path_open(port, PORT_TCP, dice(probe, 2) == 0 ? &port->local : NULL,
+                                   &known[dice(probe, known_count)]);
+    }
+}
+
 static void chat(struct probe *probe)
 {
+    call(probe);
     uint8_t bytes[200] = {1};
     for (uint32_t i = dice(probe, 3); i > 0; i--) {
         struct port_send_flags flags = {.ttl = dice(probe, 8) == 0 ? 3 : 0};
@@ -110,6 +133,10 @@ static struct outcome run(uint32_t threads)
     lab_run(lab, SPAN_S * LAB_SECOND);
     struct outcome outcome = {.digest = world_digest(lab->world),
                               .counts = world_counts(lab->world)};
+    for (uint32_t i = 0; i < world_host_count(lab->world); i++) {
+        const struct host_extra *extra = host_extra(world_host(lab->world, i));
+        outcome.streaming += extra != NULL && extra->streams != NULL;
+    }
     for (uint32_t i = 0; i < world_box_count(lab->world); i++) {
         for (int j = 0; j < NAPT_FATE_COUNT; j++) {
             outcome.fates[j] += napt_fates(world_box(lab->world, i))[j];
@@ -125,6 +152,7 @@ Test(threads, take_the_same_course_with_boxes, .timeout = 300)
     cr_expect_gt(one.counts.events, 50000u);
     cr_expect_gt(one.counts.datagrams_filtered, 1000u);
     cr_expect_gt(one.fates[NAPT_FATE_POISONED], 0u);
+    cr_expect_gt(one.streaming, 10u);
     for (uint32_t threads = 2; threads <= 8; threads *= 2) {
         struct outcome many = run(threads);
         cr_expect_eq(many.digest, one.digest, "%u threads", threads);
