@@ -12,7 +12,10 @@
 
 #include "node/base/must.h"
 #include "node/base/prefetch.h"
+#include "node/nat/pcp.h"
 #include "sim/host/world.h"
+
+#define US_PER_S UINT64_C(1000000)
 
 enum {
     BOXES_FIRST = 16,
@@ -35,6 +38,10 @@ static uint32_t chain_of(const struct host *host, uint32_t chain[WORLD_BOX_DEPTH
 static uint32_t goal_of(const struct host *host, const uint32_t *chain, uint32_t count,
                         uint32_t depth);
 static uint32_t host_at(const struct world *world, uint32_t realm, uint32_t ip);
+static void answer_map(struct host *host, struct box *box, const struct pcp_request *request,
+                       struct pcp_answer *answer);
+static void answer_send(struct host *host, int path, const struct pcp_answer *answer,
+                        uint64_t leave_us);
 
 static uint32_t host_box(const struct host *host)
 {
@@ -61,7 +68,8 @@ uint32_t world_add_box(struct world *world, uint32_t group24, const struct napt_
                         .group24 = group24,
                         .first_host = HOST_NONE,
                         .shard = (uint8_t)(number % world->shard_count),
-                        .is_firewall = config->is_firewall};
+                        .is_firewall = config->is_firewall,
+                        .maps_on_request = config->maps_on_request};
     if (outer != WORLD_BOX_NONE) {
         const struct box *around = &world->boxes[outer];
         must(around->depth + 1 < WORLD_BOX_DEPTH_MAX);
@@ -154,6 +162,14 @@ void world_renumber_box(struct world *world, uint32_t number)
         *member_at(world, around, old_ip) = MEMBER_NOBODY;
     }
     napt_renumber(box->nat, new_ip);
+    box->begun_us = world->now_us;
+}
+
+void world_reboot_box(struct world *world, uint32_t number)
+{
+    must(!world->is_in_window && number < world->box_count);
+    napt_rebind(world->boxes[number].nat);
+    world->boxes[number].begun_us = world->now_us;
 }
 
 static uint32_t realm_around(const struct world *world, const struct box *box)
@@ -421,4 +437,97 @@ static uint32_t goal_of(const struct host *host, const uint32_t *chain, uint32_t
         }
     }
     return host_ip(host);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static uint32_t gateway_of(const struct host *host)
+{
+    return (host_ip(host) & ~(uint32_t)UINT8_MAX) | 1;
+}
+
+bool box_is_asked(const struct host *host, const struct port_addr *to)
+{
+    uint32_t ip;
+    return addr_ip(to, &ip) && addr_is_private(ip) && ip == gateway_of(host) &&
+           addr_port(to) == PCP_PORT;
+}
+
+/* By the box that translates, in the order of RFC 6887 section 8.2; where it takes no requests
+ * there is nobody to answer. What it changes it changes now, a millisecond before the request is
+ * there: it has no event of its own. */
+void box_on_request(struct host *host, int path, struct slice bytes, uint64_t arrive_us)
+{
+    struct world *world = world_of(host);
+    struct box *box = &world->boxes[world->boxes[host_box(host)].realm];
+    struct pcp_request request;
+    if (!box->maps_on_request || !pcp_read_request(bytes, &request)) {
+        return;
+    }
+    struct pcp_answer answer = {.opcode = request.opcode,
+                                .result = PCP_SUCCESS,
+                                .epoch_s =
+                                    (uint32_t)((host_now_us(host) - box->begun_us) / US_PER_S)};
+    if (request.has_unknown) {
+        answer.result = PCP_UNSUPPORTED_OPTION;
+    } else if (memcmp(request.client, host->port.local.ip, sizeof request.client) != 0) {
+        answer.result = PCP_ADDRESS_MISMATCH;
+    } else if (request.opcode == PCP_MAP) {
+        answer_map(host, box, &request, &answer);
+    }
+    if (request.opcode == PCP_MAP) {
+        answer.has_map = true;
+        answer.map.nonce = request.map.nonce;
+        answer.map.protocol = request.map.protocol;
+        answer.map.internal_port = request.map.internal_port;
+    }
+    answer_send(host, path, &answer, arrive_us);
+}
+
+static void answer_map(struct host *host, struct box *box, const struct pcp_request *request,
+                       struct pcp_answer *answer)
+{
+    const struct pcp_map *map = &request->map;
+    bool is_known = map->protocol == PCP_UDP || map->protocol == PCP_TCP;
+    if (!is_known || map->internal_port == 0) {
+        answer->result = PCP_UNSUPPORTED_PROTOCOL;
+        return;
+    }
+    enum napt_protocol protocol = map->protocol == PCP_UDP ? NAPT_UDP : NAPT_TCP;
+    struct napt_end inside = {host_ip(host), map->internal_port};
+    struct napt_end external;
+    uint64_t now_us = host_now_us(host);
+    uint64_t granted_us;
+    uint16_t wanted = (uint16_t)addr_port(&map->external);
+    int status = napt_request(box->nat, now_us, protocol, &inside, request->lifetime_s * US_PER_S,
+                              wanted, &external, &granted_us);
+    if (status == ERR_OK && request->lifetime_s > 0 && request->must_fit &&
+        external.port != wanted) {
+        status = napt_request(box->nat, now_us, protocol, &inside, 0, 0, &external, &granted_us);
+        must(status == ERR_OK);
+        answer->result = PCP_CANNOT_PROVIDE_EXTERNAL;
+    } else if (status != ERR_OK) {
+        answer->result = status == ERR_FULL ? PCP_NO_RESOURCES : PCP_NOT_AUTHORIZED;
+    } else {
+        answer->lifetime_s = (uint32_t)(granted_us / US_PER_S);
+        addr_set(&answer->map.external, external.ip, external.port);
+    }
+}
+
+static void answer_send(struct host *host, int path, const struct pcp_answer *answer,
+                        uint64_t leave_us)
+{
+    uint8_t bytes[PCP_ANSWER_MAX];
+    size_t len = pcp_write_answer(answer, bytes);
+    struct packet *packet;
+    uint32_t index = packet_get(host->shard, len, &packet);
+    packet->len = (uint16_t)len;
+    packet->kept = packet->len;
+    addr_set(&packet->from, gateway_of(host), PCP_PORT);
+    packet->to_port = (uint16_t)(HOST_PORT + path);
+    packet->is_received = false;
+    packet->is_segment = false;
+    packet->depth = WORLD_BOX_DEPTH_MAX; /* All boxes are behind it. */
+    memcpy(packet->bytes, bytes, len);
+    host_post(host, leave_us + NET_LATENCY_MIN_US, HOST_EVENT_DATAGRAM, index);
 }

@@ -24,6 +24,7 @@ static void path_set(struct host *host, int path, enum port_carrier carrier, boo
 static bool path_is_open(const struct host *host, int path);
 static bool route_find(struct host *host, int path, const struct port_addr *to,
                        struct route *route);
+static void ask_box(struct host *host, int path, struct slice bytes);
 static bool depart(struct host *host, const struct route *route, size_t bytes, uint64_t leave_us,
                    uint64_t *arrive_us);
 
@@ -230,6 +231,10 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
     shard->counts.datagrams_sent++;
     shard->counts.bytes_sent += bytes.len;
     struct route route = {.ttl = flags.ttl != 0 ? flags.ttl : HOST_TTL};
+    if (host->extra != 0 && box_is_asked(host, to)) {
+        ask_box(host, path, bytes);
+        return ERR_OK;
+    }
     if (!route_find(host, path, to, &route)) {
         shard->counts.datagrams_lost++;
         return ERR_OK; /* Nobody lives there: the network does not tell. */
@@ -260,6 +265,19 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
                           .payload = event_payload(HOST_EVENT_DATAGRAM, index)};
     shard_push(shard, &event);
     return ERR_OK;
+}
+
+/* To the box itself, through the host's own link. */
+static void ask_box(struct host *host, int path, struct slice bytes)
+{
+    struct route inside = {.site = NULL};
+    uint64_t leave_us = host->port.now_us + host->port.spent_ns / 1000;
+    uint64_t arrive_us;
+    if (depart(host, &inside, bytes.len + UDP_HEADER_BYTES, leave_us, &arrive_us)) {
+        box_on_request(host, path, bytes, arrive_us);
+    } else {
+        host->shard->counts.datagrams_lost++;
+    }
 }
 
 /* Fills in where a datagram to this address goes. False when it goes nowhere. */

@@ -167,9 +167,11 @@ struct box {
     uint32_t group24;
     uint32_t first_host; /* Behind it, in whose name it gets events; HOST_NONE. */
     uint32_t other_ip;   /* What its external address was, or 0. */
+    uint64_t begun_us;   /* When it knew nothing last. */
     uint8_t depth;       /* Boxes around it. */
     uint8_t shard;
     bool is_firewall;
+    bool maps_on_request;
     /* Of a realm: its members, hosts and MEMBER_BOX | boxes, in the order of their addresses. */
     uint32_t member_count;
     uint32_t member_cap;
@@ -371,6 +373,11 @@ void box_place(struct host *host, const struct net_site *site);
  * have, the box, the NAT, and for a datagram (else NULL) its chain and its session there. */
 enum box_step { BOX_STEP_EXTRA, BOX_STEP_BOX, BOX_STEP_NAT, BOX_STEP_CHAIN, BOX_STEP_SESSION };
 void box_expect(const struct host *host, const struct packet *packet, enum box_step step);
+/* Whether that is where the box around the host answers requests for ports: 10.x.y.1, PCP's port.
+ */
+bool box_is_asked(const struct host *host, const struct port_addr *to);
+/* A request of this path that has arrived at the box at arrive_us. */
+void box_on_request(struct host *host, int path, struct slice bytes, uint64_t arrive_us);
 /* Asks the boxes around the host, up to where the packet's receiver is found. */
 enum route_end box_route(struct host *host, struct route *route);
 /* Asks the boxes before the receiver; *host becomes the one that gets the packet, and the packet
