@@ -334,8 +334,8 @@ static enum route_end route_public(const struct world *world, struct route *rout
 static bool inside_find(const struct world *world, uint32_t level, struct route *route)
 {
     uint32_t found = host_at(world, world->boxes[level].realm, route->packet.to.ip);
-    if (found == HOST_NONE) {
-        return false;
+    if (found == HOST_NONE || world->shard_of[found] != world->boxes[level].shard) {
+        return false; /* What another shard's hosts have is not ours to read: they are outside. */
     }
     uint32_t chain[WORLD_BOX_DEPTH_MAX];
     uint32_t depth = world->boxes[level].depth;
