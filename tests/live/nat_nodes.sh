@@ -79,6 +79,11 @@ is_server()
     [ "$(field "$1" .nat.reach status)" = server ]
 }
 
+has_no_box()
+{
+    [ "$(field "$1" .nat.mapping status)" = none ]
+}
+
 is_direct()
 {
     [[ "$(field "$1" .way why "$2")" =~ ^(direct|punched)$ ]]
@@ -89,15 +94,11 @@ lab_internet
 for ((i = 0; i < publics; i++)); do
     lab_public "p$i"
     if [ "$i" = 0 ]; then
-        run p0 p0
+        run p0 p0 --reach public
     else
-        run "p$i" "p$i" --bootstrap "${lab_address[p0]}:8468"
+        run "p$i" "p$i" --reach public --bootstrap "${lab_address[p0]}:8468"
     fi
     wait_until is_up "p$i"
-done
-for ((i = 0; i < publics; i++)); do
-    tap_check "p$i finds out that strangers reach it" wait_until is_server "p$i"
-    tap_same "and that no box is in the way of p$i" none "$(field "p$i" .nat.mapping status)"
 done
 for i in "${!kinds[@]}"; do
     for side in l r; do
@@ -148,4 +149,38 @@ for i in "${!kinds[@]}"; do
     done
     echo "# ${kinds[i]}:$ways"
 done
+
+# Two that nobody told anything, bound to any address of machines without a box: with nobody else
+# about, the second has only the word of the first, and its own addresses to hold it against.
+lab_public first
+lab_public second
+run first first
+wait_until is_up first
+run second second --bootstrap "${lab_address[first]}:8468"
+for name in first second; do
+    tap_check "$name of two finds out that strangers reach it" wait_until is_server "$name"
+    tap_check "and that no box is in the way of the $name" wait_until has_no_box "$name"
+done
+
+# What the doctor says behind a fresh box of each kind.
+# diagnosis KIND PATTERN... wants a line for each.
+diagnosis()
+{
+    local kind=$1 pattern
+    shift
+    lab_box box "$kind"
+    lab_host host box
+    lab_in host timeout 60 "$node" doctor --control "$lab_folder/none" \
+        -b "${lab_address[p0]}:8468,${lab_address[p1]}:8468" >"$lab_folder/diagnosis" 2>&1
+    for pattern in "$@"; do
+        tap_check "the doctor behind $kind: $pattern" grep -qE "$pattern" "$lab_folder/diagnosis"
+    done
+    lab_remove host box
+}
+
+diagnosis full_cone 'same address and port for every'
+diagnosis port_restricted 'same address and port for every' 'strangers do not reach UDP port 8468'
+diagnosis symmetric 'another address or port for each' 'strangers do not reach UDP port 8468'
+diagnosis udp_blocked 'answers by TCP, but not by UDP' '^2 problems'
+diagnosis firewall 'no box translates' 'strangers do not reach UDP port 8468'
 tap_end
