@@ -110,6 +110,7 @@ static void open_sockets(struct nat *nat, struct nat_birthday *birthday)
 
 static void try_ports(struct nat *nat, struct nat_birthday *birthday)
 {
+    birthday->is_trying = true;
     for (uint32_t i = 0; i < BATCH && birthday->sent < nat->config->birthday_probes; i++) {
         struct transport_way way = {.addr = birthday->peer};
         struct writer writer = writer_of(way.addr.port, sizeof way.addr.port);
@@ -117,6 +118,7 @@ static void try_ports(struct nat *nat, struct nat_birthday *birthday)
         birthday->sent++;
         (void)transport_probe(nat->transport, birthday->punch->session, &way);
     }
+    birthday->is_trying = false;
 }
 
 void nat_birthday_end(struct nat *nat, uint16_t path_kept)

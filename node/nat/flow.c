@@ -36,7 +36,9 @@ bool nat_may_probe(struct nat *nat, const struct port_addr *addr)
 
 void nat_sent(struct nat *nat, const struct port_addr *addr)
 {
-    if (nat->is_server || nat->config->flows_max == 0) {
+    const struct nat_birthday *birthday = nat->work != NULL ? nat->work->birthday : NULL;
+    bool is_extra = birthday != NULL && birthday->is_trying;
+    if (nat->is_server || nat->config->flows_max == 0 || is_extra) {
         return;
     }
     bool is_new;

@@ -21,7 +21,7 @@ enum {
     NAT_ASKED_MAX = 8,
     NAT_FLOWS_SPARE = 8, /* Of the flows, kept for probes. */
     NAT_STREAMS_MAX = 16,
-    NAT_SOCKETS_MAX = 256,
+    NAT_SOCKETS_MAX = 512,
     NAT_PORTS_ASKED = 3, /* New mappings in a row: enough to see them count. */
     NAT_KEPT_MAX = 16,
     NAT_REFUSERS_MAX = 8,
@@ -164,6 +164,7 @@ struct nat_birthday {
     uint16_t path_count;
     uint16_t sent;
     bool is_hard;          /* Ours is the box that maps by destination. */
+    bool is_trying;        /* What is being sent is outside the budget of flow.c. */
     struct port_addr peer; /* Where the other side is seen. */
 };
 
