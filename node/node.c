@@ -40,6 +40,7 @@ static const struct nat_config nat_defaults = {
     .reach = NAT_REACH_PUBLIC,
     .is_relay = true,
     .has_punching = true,
+    .has_prediction = true,
     .relays_wanted = 2,
     .opener_ttl = 5, /* HyperDHT: past any boxes of ours, short of the peer's. */
     .punch_rounds = 4,

@@ -77,6 +77,38 @@ void run_ended(void *arg, const struct operation_end *end)
     sink->operation(sink->arg, &operation);
 }
 
+/* Between nodes that do not know each other any more there is nothing to be told. */
+void run_settled(void *arg, uint32_t node, uint32_t receiver, uint64_t start_us)
+{
+    const struct sim *sim = arg;
+    const struct node *own = world_host(sim->world, node)->node;
+    const struct node_id *id = &sim->population->members[receiver].id;
+    struct sim_way way = {.start_us = start_us,
+                          .group = group_of(sim, node),
+                          .nat_from = sim->setup.nat_kinds[node],
+                          .nat_to = sim->setup.nat_kinds[receiver]};
+    struct transport_session session;
+    struct nat_way_view view;
+    struct nat_trail trail = {0};
+    if (!transport_session_of(&own->transport, id, &session)) {
+        return;
+    }
+    nat_way_of(&own->nat, &session, &view);
+    bool has_trail = nat_trail_of(&own->nat, id, &trail);
+    way.way = view.way;
+    way.step = has_trail && view.way == NAT_WAY_RELAYED ? (enum nat_step)trail.step : NAT_STEP_NONE;
+    if (way.nat_from != SCENARIO_NAT_PUBLIC && way.nat_to != SCENARIO_NAT_PUBLIC) {
+        run_observe(sim, METRIC_DIRECT_RATIO, start_us, way.group, view.way != NAT_WAY_RELAYED);
+    }
+    if (view.way == NAT_WAY_PUNCHED && trail.rtt_us > 0) {
+        uint64_t extra_us = trail.punch_us > trail.rtt_us ? trail.punch_us - trail.rtt_us : 0;
+        run_observe(sim, METRIC_PUNCH_EXTRA_S, start_us, way.group, (double)extra_us / SECOND_US);
+    }
+    if (sim->options.sink.way != NULL) {
+        sim->options.sink.way(sim->options.sink.arg, &way);
+    }
+}
+
 void run_submitting(void *arg, uint32_t node, const struct node_command *command)
 {
     const struct sim *sim = arg;

@@ -18,6 +18,7 @@ enum {
 };
 
 static void protocol_set(struct node_config *config, const struct scenario_protocol *protocol);
+static void nat_set(struct nat_config *nat, const struct scenario_protocol *protocol);
 static void guard_set(struct guard_config *guard, const struct scenario_protocol *protocol);
 static void seed_set(struct node_config *config);
 static void seeds_choose(struct setup *setup, struct world *world);
@@ -39,8 +40,9 @@ bool setup_groups(struct setup *setup, struct world *world)
         for (uint32_t variant = 0; variant < setup->variant_count; variant++) {
             protocol_set(&own->configs[variant], &config->protocol);
             /* Where nobody stands behind a box everybody knows that it can be reached. */
-            own->configs[variant].nat.reach =
-                scenario_is_public(config) ? NAT_REACH_PUBLIC : NAT_REACH_AUTO;
+            if (config->protocol.reach == SCENARIO_REACH_AUTO && scenario_is_public(config)) {
+                own->configs[variant].nat.reach = NAT_REACH_PUBLIC;
+            }
             bootstrap_set(setup, &own->configs[variant], variant);
             own->seed_configs[variant] = own->configs[variant];
             seed_set(&own->seed_configs[variant]);
@@ -109,7 +111,21 @@ static void protocol_set(struct node_config *config, const struct scenario_proto
     config->transport.sessions_max = (uint16_t)protocol->sessions_max;
     config->gossip.period_us = protocol->gossip_period_us;
     config->gossip.period_max_us = protocol->gossip_period_us * GOSSIP_BACKOFF;
+    nat_set(&config->nat, protocol);
     guard_set(&config->guard, protocol);
+}
+
+static void nat_set(struct nat_config *nat, const struct scenario_protocol *protocol)
+{
+    static const enum nat_reach reaches[] = {[SCENARIO_REACH_AUTO] = NAT_REACH_AUTO,
+                                             [SCENARIO_REACH_PUBLIC] = NAT_REACH_PUBLIC,
+                                             [SCENARIO_REACH_CLIENT] = NAT_REACH_CLIENT};
+    nat->reach = (uint8_t)reaches[protocol->reach];
+    nat->has_punching = protocol->punching;
+    nat->has_prediction = protocol->prediction;
+    nat->birthday_sockets = (uint16_t)protocol->birthday_sockets;
+    nat->birthday_probes = (uint16_t)protocol->birthday_probes;
+    nat->flows_max = (uint16_t)protocol->flows_max;
 }
 
 /* The live node's limits in tables of a size that a hundred thousand nodes can afford. */

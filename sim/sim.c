@@ -256,6 +256,7 @@ static bool population_make(struct sim *sim)
                   .session = run_session,
                   .ended = run_ended,
                   .submitting = run_submitting,
+                  .settled = sim->setup.nat_kinds != NULL ? run_settled : NULL,
                   .trouble = run_violation},
     };
     if (!setup_works(&sim->setup, &options)) {

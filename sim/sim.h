@@ -33,6 +33,16 @@ struct sim_operation {
     bool is_exact; /* Lookup: exactly the true k closest. */
 };
 
+/* How a node behind a NAT box, or another that deals with one, reached its peer in the end. */
+struct sim_way {
+    uint64_t start_us; /* Of the message that wanted it. */
+    uint32_t group;    /* Of the sender. */
+    uint32_t nat_from; /* enum scenario_nat */
+    uint32_t nat_to;
+    enum nat_way way;
+    enum nat_step step; /* What failed last on the way to a better one. */
+};
+
 struct sim_sink {
     void *arg;
     /* One value of a distribution (an operation's latency, a join) or of a gauge or counter at a
@@ -43,6 +53,8 @@ struct sim_sink {
     void (*observe)(void *arg, enum metric_id metric, uint64_t t_us, uint32_t group, double value);
     /* Only operations that can be judged: nothing beyond their node's power got in the way. */
     void (*operation)(void *arg, const struct sim_operation *operation);
+    /* In scenarios with boxes, some time after a message has arrived. */
+    void (*way)(void *arg, const struct sim_way *way);
     void (*session)(void *arg, uint32_t node, uint64_t start_us, uint64_t end_us,
                     const char *end_reason);
     /* What the run's driver is about to ask of a node, and what nodes tell it; borrowed. */

@@ -44,6 +44,7 @@ struct nat_config {
     uint8_t reach;          /* enum nat_reach */
     bool is_relay;          /* A server relays for clients. */
     bool has_punching;      /* False: what is relayed stays so. */
+    bool has_prediction;    /* Behind a box that counts its ports up, the next ones are named. */
     uint8_t relays_wanted;  /* 1..PRESENCE_RELAYS_MAX. */
     uint8_t opener_ttl;     /* Of datagrams that open our own box and reach no other. */
     uint8_t punch_rounds;   /* Of probes in one attempt. */
@@ -79,6 +80,7 @@ enum nat_way {
     NAT_WAY_DIRECT, /* At the address that it is known by. */
     NAT_WAY_PUNCHED,
     NAT_WAY_RELAYED,
+    NAT_WAY_COUNT
 };
 
 /*    name               text                      what would help */

@@ -81,8 +81,8 @@ static bool measure(struct nat_punch *punch)
     struct nat_class class;
     nat_class_of(nat, &class);
     const struct nat_link *link = &nat->work->links[0];
-    if (class.assignment != NAT_ASSIGNMENT_SEQUENTIAL || !class.is_dependent ||
-        link->state != NAT_LINK_LIVE) {
+    if (!nat->config->has_prediction || class.assignment != NAT_ASSIGNMENT_SEQUENTIAL ||
+        !class.is_dependent || link->state != NAT_LINK_LIVE) {
         return false;
     }
     int path = port->ops->path_open(port, PORT_UDP, &port->local, NULL);
@@ -164,7 +164,8 @@ static void predict(const struct nat *nat, const struct nat_class *class,
                     struct message_punch *side)
 {
     uint16_t ports[PREDICTED_MAX];
-    size_t count = class->is_dependent ? nat_class_predict(class, ports, PREDICTED_MAX) : 0;
+    bool is_wanted = nat->config->has_prediction && class->is_dependent;
+    size_t count = is_wanted ? nat_class_predict(class, ports, PREDICTED_MAX) : 0;
     for (size_t i = 0; i < count && side->count < PUNCH_CANDIDATES_MAX; i++) {
         struct candidate *candidate = &side->candidates[side->count++];
         *candidate = (struct candidate){.type = CANDIDATE_PREDICTED, .addr = nat->observed};

@@ -8,6 +8,8 @@
 #include "node/base/must.h"
 #include "sim/population/population.h"
 
+enum { SETTLING_FIRST = 64 };
+
 static struct operation_end end_of(const struct operation *operation, uint64_t now_us);
 static void tell(struct population *population, struct operation *operation,
                  const struct operation_end *end);
@@ -19,6 +21,7 @@ static void judge_store(struct population *population, struct operation *operati
                         const struct port_event *event);
 static void judge_message(struct population *population, struct operation *operation,
                           const struct port_event *event);
+static void settle_later(struct population *population, const struct operation *operation);
 static void judge_broadcast(struct population *population, struct operation *operation);
 static uint32_t found_nodes(struct population *population, const struct host *host,
                             struct slice handles, uint32_t *nodes);
@@ -167,7 +170,49 @@ static void judge_message(struct population *population, struct operation *opera
     end.is_ok = operation->delivered_us != 0;
     end.took_us = end.is_ok ? operation->delivered_us - operation->start_us : event->took_us;
     end.is_judged = population_stayed(population, operation->receiver, operation->start_us);
+    if (end.is_ok && end.is_judged && population->options.hooks.settled != NULL) {
+        settle_later(population, operation);
+    }
     tell(population, operation, &end);
+}
+
+static void settle_later(struct population *population, const struct operation *operation)
+{
+    if (population->settling_count == population->settling_cap) {
+        uint32_t open = population->settling_count - population->settling_first;
+        uint32_t cap = open * 2 > SETTLING_FIRST ? open * 2 : SETTLING_FIRST;
+        struct settling *grown = malloc(cap * sizeof *grown);
+        must(grown != NULL);
+        if (open > 0) {
+            memcpy(grown, &population->settling[population->settling_first], open * sizeof *grown);
+        }
+        free(population->settling);
+        population->settling = grown;
+        population->settling_cap = cap;
+        population->settling_first = 0;
+        population->settling_count = open;
+    }
+    population->settling[population->settling_count++] =
+        (struct settling){.start_us = operation->start_us,
+                          .due_us = world_told_us(population->options.world) + POPULATION_SETTLE_US,
+                          .node = operation->node,
+                          .receiver = operation->receiver};
+}
+
+void judge_settling(struct population *population, uint64_t now_us)
+{
+    const struct population_hooks *hooks = &population->options.hooks;
+    while (population->settling_first < population->settling_count) {
+        const struct settling *settling = &population->settling[population->settling_first];
+        if (settling->due_us > now_us) {
+            break;
+        }
+        population->settling_first++;
+        if (population_stayed(population, settling->node, settling->start_us) &&
+            population_stayed(population, settling->receiver, settling->start_us)) {
+            hooks->settled(hooks->arg, settling->node, settling->receiver, settling->start_us);
+        }
+    }
 }
 
 static int order_times(const void *a, const void *b)

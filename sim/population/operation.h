@@ -58,6 +58,14 @@ struct operations {
     uint32_t serial;
 };
 
+/* A message that has arrived: its ends may still be finding a better way to each other. */
+struct settling {
+    uint64_t start_us;
+    uint64_t due_us;
+    uint32_t node;
+    uint32_t receiver;
+};
+
 /* What became of an operation. Fields that make no sense for its kind are 0. */
 struct operation_end {
     enum operation_kind kind;
@@ -101,5 +109,7 @@ void judge_delivered(struct population *population, struct host *host,
 void judge_refused(struct population *population, struct operation *operation);
 /* Ends the broadcasts that are old enough. */
 void judge_broadcasts(struct population *population, uint64_t now_us);
+/* Tells of the messages that arrived long enough ago. */
+void judge_settling(struct population *population, uint64_t now_us);
 
 #endif /* SIM_POPULATION_OPERATION_H */

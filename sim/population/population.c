@@ -53,6 +53,7 @@ void population_close(struct population *population)
     keys_close(&population->keys);
     truth_close(&population->truth);
     free(population->arrivals);
+    free(population->settling);
     free(population->known);
     free(population->joined);
     free(population->members);
@@ -112,6 +113,7 @@ void population_barrier(struct population *population, uint64_t next_us)
     size_t words = population->member_count / 64 + 1;
     memcpy(population->known, population->joined, words * sizeof *population->known);
     judge_broadcasts(population, population->barrier_us);
+    judge_settling(population, population->barrier_us);
     arrivals_share(population, next_us);
 }
 

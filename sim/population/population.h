@@ -32,6 +32,8 @@
 
 enum {
     POPULATION_BROADCAST_US = 60000000, /* A broadcast is judged this long after its start. */
+    /* Enough for every attempt of node/nat to get off the relay, a birthday's included. */
+    POPULATION_SETTLE_US = 30000000,
 };
 
 struct population_group {
@@ -68,6 +70,8 @@ struct population_hooks {
     void (*session)(void *arg, uint32_t node, uint64_t start_us, uint64_t end_us,
                     const char *end_reason);
     void (*ended)(void *arg, const struct operation_end *end);
+    /* NULL, or: a message arrived POPULATION_SETTLE_US ago, and both its ends have stayed. */
+    void (*settled)(void *arg, uint32_t node, uint32_t receiver, uint64_t start_us);
     /* NULL, or what is about to be asked of a node. */
     void (*submitting)(void *arg, uint32_t node, const struct node_command *command);
     /* A node that could not start, or refused what it must not refuse. */
@@ -112,6 +116,10 @@ struct population {
     uint64_t barrier_us;
     struct keys keys;
     struct operations operations;
+    struct settling *settling;    /* Messages that arrived lately, oldest first, */
+    uint32_t settling_first;      /* from here */
+    uint32_t settling_count;      /* to here, */
+    uint32_t settling_cap;        /* of so many places. */
     struct arrival *arrivals;     /* One per work that nodes share. */
     uint64_t gone[COUNTER_COUNT]; /* Counters of nodes that ended, */
     struct traffic gone_traffic;  /* and their traffic. */

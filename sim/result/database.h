@@ -49,6 +49,7 @@ enum database_kind {
     X(LOOKUP, "lookup")                                                                            \
     X(MESSAGE, "message")                                                                          \
     X(BROADCAST, "broadcast")                                                                      \
+    X(WAY, "way")                                                                                  \
     X(THRESHOLD_RESULT, "threshold_result")                                                        \
     X(COUNTER, "counter")                                                                          \
     X(MEMORY, "memory")                                                                            \

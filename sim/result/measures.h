@@ -19,11 +19,14 @@
 
 struct measures {
     struct histogram *cells; /* Phases steady and warm-up, each metrics x (groups + 1). */
+    struct histogram *pairs; /* Of direct_ratio: the same phases, each kinds x kinds of NAT. */
     uint32_t group_count;
+    uint32_t nat_count;
     uint64_t warmup_us;
 };
 
-void measures_init(struct measures *measures, uint32_t group_count, uint64_t warmup_us);
+void measures_init(struct measures *measures, uint32_t group_count, uint32_t nat_count,
+                   uint64_t warmup_us);
 void measures_free(struct measures *measures);
 
 /* group: SCENARIO_GROUP_NONE for the whole network. */
@@ -33,6 +36,12 @@ void measures_observe(struct measures *measures, enum metric_id metric, uint64_t
 /* Makes `out`, an empty histogram that the caller frees, a copy of what was observed. */
 void measures_take(const struct measures *measures, enum metric_id metric,
                    enum scenario_phase phase, uint32_t group, struct histogram *out);
+
+/* The same between two kinds of NAT, in either order. */
+void measures_observe_pair(struct measures *measures, uint64_t t_us, const uint32_t pair[2],
+                           double value);
+void measures_take_pair(const struct measures *measures, enum scenario_phase phase,
+                        const uint32_t pair[2], struct histogram *out);
 
 /* False when there is nothing to compute it from; a count of nothing is 0. */
 bool measures_stat(const struct histogram *histogram, enum scenario_stat stat, double percentile,

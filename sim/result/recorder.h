@@ -24,6 +24,7 @@ struct recorder {
     struct rng sampling; /* Which operations get a row when not all do. */
     uint64_t run_id;
     uint32_t point;
+    uint64_t *ways; /* Messages by kind of NAT of sender and receiver, way and step. */
     uint64_t violations;
 };
 
@@ -39,6 +40,9 @@ void recorder_finish(struct recorder *recorder);
 /* Writes this run's verdict on every threshold. */
 void recorder_judge(struct recorder *recorder);
 
+/* What the threshold is about: a group, a pair of kinds of NAT, or "" for the whole network. */
+const char *recorder_scope_name(const struct scenario *scenario,
+                                const struct scenario_threshold *threshold);
 /* "" for SCENARIO_GROUP_NONE. */
 const char *recorder_group_name(const struct scenario *scenario, uint32_t group);
 

@@ -69,6 +69,11 @@ const char schema_tables[] =
     "  size_bytes INTEGER NOT NULL, reached_ratio REAL NOT NULL, t50_us INTEGER NOT NULL,"
     "  t99_us INTEGER NOT NULL, duplicate_ratio REAL NOT NULL,"
     "  ok INTEGER NOT NULL CHECK(ok IN(0,1)), phase TEXT NOT NULL) STRICT;"
+    /* How messages between nodes, one of them at least behind a NAT box, went in the end. */
+    "CREATE TABLE way("
+    "  run_id INTEGER NOT NULL, nat_from TEXT NOT NULL, nat_to TEXT NOT NULL, way TEXT NOT NULL,"
+    "  step TEXT NOT NULL, messages INTEGER NOT NULL,"
+    "  PRIMARY KEY(run_id, nat_from, nat_to, way, step)) STRICT, WITHOUT ROWID;"
     /* run_id NULL: across the replicates of a point, and worst_run_id is one of them. */
     "CREATE TABLE threshold_result("
     "  run_id INTEGER, point INTEGER NOT NULL, threshold INTEGER NOT NULL,"

@@ -111,6 +111,22 @@ static const struct scenario_key protocol_keys[] = {
         .max = DAY, .doc = "Time between peer exchanges of a node; 0s switches them off."),
     KEY("path_cache", BOOL, scenario_protocol, path_cache, .fallback = "true",
         .doc = "Whether a found immutable value is left at the nearest node that lacked it."),
+    KEY("reach", ENUM, scenario_protocol, reach, .fallback = "auto",
+        .choices = CHOICES("auto", "public", "client"),
+        .doc = "How nodes know whether strangers reach them: auto finds out, or takes it for "
+               "granted where nobody of the group is behind a box; public and client say so."),
+    KEY("punching", BOOL, scenario_protocol, punching, .fallback = "true",
+        .doc = "Whether nodes behind boxes try to do without the relay."),
+    KEY("prediction", BOOL, scenario_protocol, prediction, .fallback = "true",
+        .doc = "Whether they guess the next port of a box that counts its ports up."),
+    KEY("birthday_sockets", INTEGER, scenario_protocol, birthday_sockets, .fallback = "256",
+        .max = 512,
+        .doc = "Sockets that the side with an address-dependent box opens when plain punching "
+               "has failed; 0: it does not."),
+    KEY("birthday_probes", INTEGER, scenario_protocol, birthday_probes, .fallback = "1024",
+        .max = 8192, .doc = "Ports that the other side then tries."),
+    KEY("flows_max", INTEGER, scenario_protocol, flows_max, .fallback = "60", .max = 65535,
+        .doc = "Destinations that a node behind a box has open at once; 0: any number."),
     KEY("ledger", BOOL, scenario_protocol, ledger, .fallback = "false",
         .doc = "Whether nodes keep trust in their peers and IOUs, as live ones do."),
 };
@@ -429,6 +445,9 @@ static const struct scenario_key threshold_keys[] = {
     KEY("phase", ENUM, scenario_threshold, phase, .fallback = "steady",
         .choices = CHOICES("steady", "warmup", "all"), .doc = "Which part of the run counts."),
     KEY("group", GROUP, scenario_threshold, group, .doc = "Only nodes of this group count."),
+    KEY("nat", STRING, scenario_threshold, nat,
+        .doc = "direct_ratio: only messages between these two kinds of NAT, either way: "
+               "\"port_restricted/symmetric\"."),
     KEY("across_seeds", ENUM, scenario_threshold, across_seeds, .fallback = "median",
         .choices = CHOICES("median", "mean", "all", "any"),
         .doc = "How the replicates decide together."),

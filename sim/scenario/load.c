@@ -94,6 +94,7 @@ void scenario_free(struct scenario *scenario)
     }
     for (uint32_t i = 0; i < scenario->threshold_count; i++) {
         free(scenario->thresholds[i].expr);
+        free(scenario->thresholds[i].nat);
         free(scenario->thresholds[i].pointer);
     }
     for (uint32_t i = 0; i < scenario->box_count; i++) {

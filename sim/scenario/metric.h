@@ -50,6 +50,10 @@ enum metric_kind { METRIC_GAUGE, METRIC_COUNTER, METRIC_DISTRIBUTION };
       "Until a broadcast had reached 99 % of the nodes online at its start.")                      \
     X(BROADCAST_DUPLICATE_RATIO, "broadcast_duplicate_ratio", "ratio", LOWER, DISTRIBUTION,        \
       "Copies of a broadcast that arrived where it was known, per first copy.")                    \
+    X(DIRECT_RATIO, "direct_ratio", "ratio", HIGHER, DISTRIBUTION,                                 \
+      "Messages between nodes behind NAT boxes that found a way without a relay; 1 or 0 each.")    \
+    X(PUNCH_EXTRA_S, "punch_extra_s", "s", LOWER, DISTRIBUTION,                                    \
+      "From the word to punch to a proved way, beyond one round trip through the relay.")          \
     X(NODES_ONLINE, "nodes_online", "nodes", NEITHER, GAUGE, "Nodes running at the moment.")       \
     X(JOIN_LATENCY_S, "join_latency_s", "s", LOWER, DISTRIBUTION,                                  \
       "From a node's start to the end of its self-lookup.")                                        \

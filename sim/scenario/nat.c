@@ -165,6 +165,37 @@ bool parse_nat(struct loader *loader, const cJSON *item, struct scenario_group *
     return true;
 }
 
+bool nat_pair_read(struct loader *loader, const char *text, uint32_t pair[2])
+{
+    const struct scenario *scenario = loader->scenario;
+    const char *slash = strchr(text, '/');
+    if (slash == NULL) {
+        loader_complain(loader, REPORT_MT0302, LOADER_VALUE,
+                        text_format("write \"port_restricted/symmetric\""),
+                        "\"%s\" names no two kinds of NAT", text);
+        return false;
+    }
+    char *names[] = {text_copy(text, (size_t)(slash - text)),
+                     text_copy(slash + 1, strlen(slash + 1))};
+    bool is_read = true;
+    for (size_t i = 0; i < array_len(names) && is_read; i++) {
+        pair[i] = nat_find(scenario, names[i]);
+        if (pair[i] >= SCENARIO_NAT_BOX + scenario->box_count) {
+            loader_complain(loader, REPORT_MT0103, LOADER_VALUE, nat_suggest(loader, names[i]),
+                            "unknown kind of NAT \"%s\"", names[i]);
+            is_read = false;
+        }
+    }
+    if (is_read && pair[0] > pair[1]) {
+        uint32_t higher = pair[0];
+        pair[0] = pair[1];
+        pair[1] = higher;
+    }
+    free(names[0]);
+    free(names[1]);
+    return is_read;
+}
+
 bool nat_has_firewall(const struct scenario *scenario, const struct scenario_group *group)
 {
     for (uint32_t i = 0; i < group->nat_mix_count; i++) {

@@ -11,6 +11,7 @@
 #define SIM_SCENARIO_RELATION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <cJSON.h>
 
@@ -33,6 +34,8 @@ void finish_threshold(struct loader *loader, const cJSON *object, void *data);
 void finish_scenario(struct loader *loader, const cJSON *object, void *data);
 
 /* True when some of the group's nodes stand next behind a firewall (napt.c). */
+/* "kind/kind": false, after a complaint, when that names no two kinds. */
+bool nat_pair_read(struct loader *loader, const char *text, uint32_t pair[2]);
 bool nat_has_firewall(const struct scenario *scenario, const struct scenario_group *group);
 /* Boxes behind boxes: finds them, once all are read (napt.c). */
 void boxes_nest(struct loader *loader);

@@ -66,8 +66,17 @@ struct dist_config {
 
 enum scenario_crypto { SCENARIO_CRYPTO_MODELLED, SCENARIO_CRYPTO_REAL };
 
+/* How nodes know whether strangers can reach them. */
+enum scenario_reach { SCENARIO_REACH_AUTO, SCENARIO_REACH_PUBLIC, SCENARIO_REACH_CLIENT };
+
 /* Each group has its own, already merged with defaults.protocol. */
 struct scenario_protocol {
+    enum scenario_reach reach;
+    bool punching;
+    bool prediction;
+    uint32_t birthday_sockets;
+    uint32_t birthday_probes;
+    uint32_t flows_max; /* destinations that a client has open at once; 0: any number */
     uint32_t k;
     uint32_t alpha;
     uint32_t sessions_max;
@@ -326,7 +335,9 @@ struct scenario_threshold {
     enum scenario_op op;
     double limit; /* in the metric's own unit */
     enum scenario_phase phase;
-    uint32_t group; /* SCENARIO_GROUP_NONE: the whole network */
+    uint32_t group;       /* SCENARIO_GROUP_NONE: the whole network */
+    char *nat;            /* as written: "port_restricted/symmetric"; or NULL */
+    uint32_t nat_pair[2]; /* enum scenario_nat, the lower first */
     enum scenario_across across_seeds;
     enum scenario_no_data no_data;
     char *pointer; /* where the file states it */

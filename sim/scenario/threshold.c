@@ -18,6 +18,7 @@ static bool op_read(const char **at, enum scenario_op *op);
 static bool limit_read(struct loader *loader, const char *text,
                        struct scenario_threshold *threshold);
 static void spaces_skip(const char **at);
+static void nat_check(struct loader *loader, struct scenario_threshold *threshold);
 
 bool parse_thresholds(struct loader *loader, const cJSON *item, const struct scenario_key *key)
 {
@@ -142,11 +143,26 @@ void finish_threshold(struct loader *loader, const cJSON *object, void *data)
         (void)limit_read(loader, text, threshold);
     }
     loader_leave(loader, mark);
+    if (threshold->nat != NULL) {
+        nat_check(loader, threshold);
+    }
     if (threshold->phase == SCENARIO_PHASE_WARMUP && loader->scenario->warmup_us == 0 &&
         cJSON_GetObjectItemCaseSensitive(object, "phase") != NULL) {
         loader_complain_at(loader, "phase", REPORT_MT0210, text_format("set \"warmup\""),
                            "the run has no warm-up");
     }
+}
+
+static void nat_check(struct loader *loader, struct scenario_threshold *threshold)
+{
+    size_t mark = loader_enter(loader, "nat");
+    if (threshold->metric != METRIC_DIRECT_RATIO || threshold->group != SCENARIO_GROUP_NONE) {
+        loader_complain(loader, REPORT_MT0210, LOADER_KEY, NULL,
+                        "only direct_ratio of the whole network is told by kinds of NAT");
+    } else {
+        (void)nat_pair_read(loader, threshold->nat, threshold->nat_pair);
+    }
+    loader_leave(loader, mark);
 }
 
 static bool stat_read(const char **at, struct scenario_threshold *threshold)

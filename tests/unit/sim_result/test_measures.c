@@ -22,7 +22,7 @@ static double stat(const struct measures *measures, enum metric_id metric,
 Test(measures, the_warm_up_ends_at_its_time)
 {
     struct measures measures;
-    measures_init(&measures, 1, WARMUP_US);
+    measures_init(&measures, 1, 2, WARMUP_US);
     uint32_t all = SCENARIO_GROUP_NONE;
     measures_observe(&measures, METRIC_NODES_ONLINE, 999, all, 3);
     measures_observe(&measures, METRIC_NODES_ONLINE, 1000, all, 5);
@@ -39,7 +39,7 @@ Test(measures, the_warm_up_ends_at_its_time)
 Test(measures, a_groups_distribution_is_part_of_the_networks_and_its_gauge_is_not)
 {
     struct measures measures;
-    measures_init(&measures, 2, 0);
+    measures_init(&measures, 2, 1, 0);
     measures_observe(&measures, METRIC_LOOKUP_HOPS, 1, 0, 2);
     measures_observe(&measures, METRIC_LOOKUP_HOPS, 1, 1, 4);
     measures_observe(&measures, METRIC_NODES_ONLINE, 1, 1, 10);

@@ -243,6 +243,42 @@ Test(recorder, sessions_are_kept)
     fixture_remove(1);
 }
 
+/* Either end may have begun; who is public has no difficulty worth a figure. */
+Test(recorder, ways_are_told_by_pairs_of_boxes)
+{
+    struct recording recording;
+    recording_open(&recording,
+                   "\"thresholds\": { \"direct_ratio\": ["
+                   "  { \"expr\": \"mean >= 0.7\", \"nat\": \"symmetric/full_cone\" } ] }");
+    const uint32_t symmetric = SCENARIO_NAT_PRESET + NAPT_PRESET_SYMMETRIC;
+    const uint32_t full_cone = SCENARIO_NAT_PRESET + NAPT_PRESET_FULL_CONE;
+    struct sim_way way = {.start_us = WARMUP_US, .nat_from = symmetric, .nat_to = full_cone};
+    way.way = NAT_WAY_PUNCHED;
+    for (int i = 0; i < 3; i++) {
+        recording.sink.way(recording.sink.arg, &way);
+    }
+    way = (struct sim_way){.start_us = WARMUP_US,
+                           .nat_from = full_cone,
+                           .nat_to = symmetric,
+                           .way = NAT_WAY_RELAYED,
+                           .step = NAT_STEP_PUNCH_REFUSED};
+    recording.sink.way(recording.sink.arg, &way);
+    way.nat_from = SCENARIO_NAT_PUBLIC;
+    recording.sink.way(recording.sink.arg, &way);
+    recording_close(&recording);
+    cr_expect_eq(summary(&recording, "direct_ratio", "steady", "full_cone/symmetric", "mean"),
+                 0.75);
+    cr_expect_eq(fixture_number(recording.path, "SELECT passed FROM threshold_result"), 1);
+    cr_expect_eq(fixture_number(recording.path, "SELECT messages FROM way WHERE nat_from ="
+                                                " 'full_cone' AND step = 'punching refused'"),
+                 1);
+    cr_expect_eq(fixture_number(recording.path, "SELECT sum(messages) FROM way"), 5);
+    cr_expect_eq(fixture_number(recording.path, "SELECT count(*) FROM summary WHERE group_name"
+                                                " LIKE 'public/%'"),
+                 0);
+    fixture_remove(1);
+}
+
 Test(recorder, each_threshold_gets_a_verdict_with_its_place)
 {
     struct recording recording;

@@ -119,7 +119,7 @@ Test(scenario_load, workloads_actions_and_thresholds_arrive)
     cr_expect_eq(scenario->actions[1].fraction.threshold, 1u << 31);
     cr_expect_eq(scenario->metrics.events, SCENARIO_EVENT_LOOKUP | SCENARIO_EVENT_BROADCAST);
 
-    cr_assert_eq(scenario->threshold_count, 7);
+    cr_assert_eq(scenario->threshold_count, 8);
     const struct scenario_threshold *second = &scenario->thresholds[1];
     cr_expect_eq(second->metric, METRIC_LOOKUP_SUCCESS_RATIO);
     cr_expect_eq(second->stat, SCENARIO_STAT_MIN);

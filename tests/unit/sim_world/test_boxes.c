@@ -265,7 +265,7 @@ Test(boxes, a_run_is_the_same_on_any_number_of_threads_and_tells_what_nodes_stan
 }
 
 /* A full cone in a /24 of its own has the address its node would have, keeps its port and lets all
- * in: nobody can tell. */
+ * in: nobody can tell who is not looking for it. */
 Test(boxes, a_run_behind_full_cones_is_the_run_without_boxes)
 {
     static const char *const nats[] = {"public", "full_cone"};
@@ -274,6 +274,7 @@ Test(boxes, a_run_behind_full_cones_is_the_run_without_boxes)
         char body[500];
         snprintf(
             body, sizeof body,
+            "\"defaults\": { \"protocol\": { \"reach\": \"public\" } },"
             "\"groups\": [ { \"name\": \"relay\", \"count\": 10 }, { \"name\": \"a\","
             "  \"count\": 40, \"nat\": \"%s\" } ], \"topology\": { \"join_ramp\": \"10s\" },"
             "\"workload\": [ { \"type\": \"store\", \"rate\": \"2/s\", \"per\": \"network\" } ]",
