@@ -76,6 +76,5 @@ void frame_preface_write(uint8_t preface[FRAME_PREFACE_LEN], const uint8_t port[
 bool frame_preface_read(const uint8_t preface[FRAME_PREFACE_LEN], uint8_t port[2])
 {
     memcpy(port, preface + sizeof preface_magic, 2);
-    return memcmp(preface, preface_magic, sizeof preface_magic) == 0 &&
-           (port[0] != 0 || port[1] != 0);
+    return memcmp(preface, preface_magic, sizeof preface_magic) == 0;
 }

@@ -53,7 +53,8 @@ void frame_head_write(uint8_t head[FRAME_HEAD_LEN], size_t len);
 size_t frame_padding_write(uint8_t *frame, size_t len);
 
 void frame_preface_write(uint8_t preface[FRAME_PREFACE_LEN], const uint8_t port[2]);
-/* False: it is none, or names no port. */
+/* Names the port that its sender listens on; 0: there is no other way to it than this stream.
+ * False: it is none. */
 bool frame_preface_read(const uint8_t preface[FRAME_PREFACE_LEN], uint8_t port[2]);
 
 #endif /* NODE_HOST_FRAME_H */

@@ -59,7 +59,7 @@ bool masked_hello_read(struct masked_cipher *cipher, enum masked_direction direc
     masked_cipher_start(cipher, direction, hello);
     masked_apply(cipher, plain, hello + MASKED_NONCE_LEN, sizeof plain);
     memcpy(port, plain + MASKED_CHECK_LEN, 2);
-    return sodium_is_zero(plain, MASKED_CHECK_LEN) == 1 && (port[0] != 0 || port[1] != 0);
+    return sodium_is_zero(plain, MASKED_CHECK_LEN) == 1;
 }
 
 /* --- in ----------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ void masked_apply(struct masked_cipher *cipher, uint8_t *out, const uint8_t *in,
 /* Starts the cipher with a fresh nonce. */
 void masked_hello_write(struct masked_cipher *cipher, enum masked_direction direction,
                         const uint8_t port[2], uint8_t hello[MASKED_HELLO_LEN]);
-/* Starts the cipher. False: not a hello of ours, or it names no port. */
+/* Starts the cipher. False: not a hello of ours. The port as in frame_preface_read. */
 bool masked_hello_read(struct masked_cipher *cipher, enum masked_direction direction,
                        const uint8_t hello[MASKED_HELLO_LEN], uint8_t port[2]);
 

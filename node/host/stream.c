@@ -72,7 +72,8 @@ int stream_send(struct streams *streams, const struct port_addr *to, struct slic
         return ERR_MISSING;
     }
     stream = stream_room(streams);
-    if (stream == NULL || stream_call(stream, STREAM_MASKED, to) != ERR_OK) {
+    if (stream == NULL ||
+        stream_call(stream, STREAM_MASKED, to, streams->options.local.port) != ERR_OK) {
         streams->view.dropped++;
         return ERR_OK; /* Lost, as on any network. */
     }
@@ -91,7 +92,8 @@ int stream_path_open(struct streams *streams, int path, enum port_carrier carrie
         return ERR_FULL;
     }
     enum stream_dress dress = carrier == PORT_TCP ? STREAM_PLAIN : STREAM_MASKED;
-    int status = stream_call(stream, dress, remote);
+    static const uint8_t nowhere[2];
+    int status = stream_call(stream, dress, remote, nowhere);
     if (status == ERR_OK) {
         stream->path = path;
         stream->has_farewell = true;

@@ -116,7 +116,8 @@ void stream_accept(struct streams *streams, uv_stream_t *listener)
         return;
     }
     host_addr_from_socket(&from.any, &stream->addr);
-    memset(stream->addr.port, 0, sizeof stream->addr.port); /* Not the one it listens on. */
+    memcpy(stream->far_port, stream->addr.port, sizeof stream->far_port);
+    memset(stream->addr.port, 0, sizeof stream->addr.port); /* The hello tells. */
     if (!streams_have_room_for(streams, &stream->addr)) {
         stream_refuse(stream);
         return;
@@ -127,7 +128,8 @@ void stream_accept(struct streams *streams, uv_stream_t *listener)
     must(uv_read_start((uv_stream_t *)&stream->tcp, on_buffer, on_read) == 0);
 }
 
-int stream_call(struct stream *stream, enum stream_dress dress, const struct port_addr *remote)
+int stream_call(struct stream *stream, enum stream_dress dress, const struct port_addr *remote,
+                const uint8_t named[2])
 {
     const struct streams *streams = stream->owner;
     char host[HOST_ADDR_TEXT_SIZE];
@@ -138,7 +140,7 @@ int stream_call(struct stream *stream, enum stream_dress dress, const struct por
     stream->addr = *remote;
     host_addr_format(remote, host);
     stream_decoder_start(&stream->decoder, dress);
-    stream_encoder_start(&stream->encoder, dress, streams->options.local.port, host);
+    stream_encoder_start(&stream->encoder, dress, named, host);
     host_addr_to_socket(remote, streams->is_v4, &to);
     host_addr_to_socket(&local, streams->is_v4, &from);
     if ((streams->is_v4 && !host_addr_is_v4(remote)) ||
@@ -271,15 +273,17 @@ static void stream_hear(struct stream *stream, struct slice input)
     }
 }
 
-/* Whom we called goes by the address we called it at; who calls us goes by the port it names. False
- * when the stream is of no use any more. */
+/* Whom we called goes by the address we called it at; who calls us goes by the port it names, or if
+ * that is none by the connection's own. False when the stream is of no use any more. */
 static bool hello_hear(struct stream *stream)
 {
     struct streams *streams = stream->owner;
     const struct stream_hooks *hooks = &streams->options.hooks;
     stream->state = STREAM_UP;
     if (stream->is_inbound) {
-        memcpy(stream->addr.port, stream->decoder.port, sizeof stream->addr.port);
+        const uint8_t *named = stream->decoder.port;
+        bool is_named = named[0] != 0 || named[1] != 0;
+        memcpy(stream->addr.port, is_named ? named : stream->far_port, sizeof stream->addr.port);
         stream_encoder_start(&stream->encoder, stream->decoder.dress, streams->options.local.port,
                              NULL);
         stream_pump(stream);

@@ -42,6 +42,7 @@ struct stream {
     uv_shutdown_t shutdown;
     struct streams *owner;
     struct port_addr addr; /* Of the peer; no port until its hello, if it called us. */
+    uint8_t far_port[2];   /* Of the connection at the peer that called us. */
     int path;
     enum stream_state state;
     bool is_listed; /* In the table, and counted as open until it is closed. */
@@ -86,8 +87,10 @@ bool streams_have_room_for(const struct streams *streams, const struct port_addr
 /* A stream with its handle open, not in the table; NULL when the system has no socket to give. */
 struct stream *stream_make(struct streams *streams);
 void stream_accept(struct streams *streams, uv_stream_t *listener);
-/* ERR_OK or ERR_UNREACHABLE, and then nothing is left of it but a handle that libuv closes. */
-int stream_call(struct stream *stream, enum stream_dress dress, const struct port_addr *remote);
+/* `named` is where we say that we listen, 0 for nowhere. ERR_OK or ERR_UNREACHABLE, and then
+ * nothing is left of it but a handle that libuv closes. */
+int stream_call(struct stream *stream, enum stream_dress dress, const struct port_addr *remote,
+                const uint8_t named[2]);
 /* ERR_OK, ERR_AGAIN (counted). */
 int stream_put(struct stream *stream, struct slice bytes);
 void stream_shut(struct stream *stream);

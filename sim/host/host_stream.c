@@ -3,7 +3,7 @@
  * As on the real host: paths that the node opens have a number of their own and events; datagrams
  * of the main path take a stream where an accepted one leads to their address, and what comes in by
  * such a one belongs to the main path too. A peer that called goes by the address of its connection
- * with the port that its hello names.
+ * with the port that its hello names, or the connection's own if that is none.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -353,7 +353,8 @@ static uint64_t leave_us(const struct host *host)
 
 static struct segment segment_for(const struct stream *stream, enum segment_kind kind)
 {
-    return (struct segment){.kind = (uint8_t)kind, .ends = stream->ends, .listens_at = HOST_PORT};
+    uint16_t listens_at = stream->path == PORT_MAIN_PATH ? HOST_PORT : 0;
+    return (struct segment){.kind = (uint8_t)kind, .ends = stream->ends, .listens_at = listens_at};
 }
 
 /* SYN or SYN-ACK. */
@@ -506,7 +507,9 @@ static void on_hello(struct host *host, struct stream *stream, const struct segm
         return;
     }
     if (stream->is_inbound) {
-        addr_set(&stream->addr, stream->ends.remote.ip, segment->listens_at);
+        uint16_t named = segment->listens_at;
+        addr_set(&stream->addr, stream->ends.remote.ip,
+                 named != 0 ? named : stream->ends.remote.port);
     }
     stream->rtt_us = 2 * (host_now_us(host) - segment->sent_us);
     come_up(host, stream);

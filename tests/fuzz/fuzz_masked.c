@@ -20,7 +20,7 @@ static bool feed(struct stream_decoder *decoder, struct slice input)
             must(datagram.len > 0 && datagram.len <= PORT_DATAGRAM_MAX && decoder->has_hello);
             break;
         case STREAM_HELLO:
-            must(decoder->port[0] != 0 || decoder->port[1] != 0);
+            must(decoder->has_hello);
             break;
         case STREAM_MORE:
             must(input.len == 0);

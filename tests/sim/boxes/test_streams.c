@@ -78,7 +78,7 @@ Test(streams, pass_every_kind_of_box)
         const struct probe_datagram *heard = lab_heard(lab, server);
         cr_assert(heard != NULL && heard->bytes[0] == 'q', "%s", name);
         cr_expect_eq(heard->path, PORT_MAIN_PATH);
-        cr_expect_eq(addr_port(&heard->from), HOST_PORT, "the port that the hello names");
+        cr_expect_neq(addr_port(&heard->from), HOST_PORT, "nobody listens there for us");
         bool is_wall = i == NAPT_PRESET_FIREWALL;
         struct port_addr own = lab_addr(lab, client);
         struct napt *box = world_box(lab->world, world_box_of(lab->world, client));
@@ -276,8 +276,10 @@ Test(streams, end_for_both_when_a_node_leaves_politely)
 Test(streams, carry_the_main_path_as_long_as_they_are_there)
 {
     uint32_t client = lab_public(lab);
-    struct port_addr back = lab_addr(lab, client);
     int path = open_stream(client);
+    say(client, path, 'f');
+    lab_run(lab, RTT_US);
+    struct port_addr back = lab_heard(lab, server)->from;
     lab_say(lab, server, &back, 's');
     lab_run(lab, RTT_US);
     cr_expect_eq(lab_heard(lab, client)->path, path);
@@ -287,6 +289,7 @@ Test(streams, carry_the_main_path_as_long_as_they_are_there)
     lab_path_close(lab, client, path);
     lab_run(lab, RTT_US);
     cr_expect_not(has_streams(server));
+    back = lab_addr(lab, client);
     lab_say(lab, server, &back, 'd');
     lab_run(lab, RTT_US);
     cr_expect_eq(lab_heard(lab, client)->path, PORT_MAIN_PATH);
@@ -321,8 +324,9 @@ Test(streams, outlive_what_a_box_forgets_if_it_drops_and_not_if_it_answers)
         uint32_t client = client_behind(&config);
         struct napt *box = world_box(lab->world, world_box_of(lab->world, client));
         int path = open_stream(client);
-        struct port_addr back;
-        addr_set(&back, napt_external_ip(box), HOST_PORT);
+        say(client, path, 'f');
+        lab_run(lab, RTT_US);
+        struct port_addr back = lab_heard(lab, server)->from;
         lab_forget(lab, server);
         lab_run(lab, 61 * LAB_SECOND);
         lab_say(lab, server, &back, 'l');

@@ -30,8 +30,9 @@ static void every_length(unsigned net, enum port_carrier carrier)
         struct slice bytes = pair_datagram(len, (uint8_t)(len * 3));
         cr_assert_eq(stream_path_send(pair.side[0].streams, 3, bytes), ERR_OK);
         pair_wait(&pair, &pair.side[1].heard_count, len);
+        const struct port_addr *from = &pair.side[1].heard[len - 1].from;
         bytes = pair_datagram(len, (uint8_t)(len * 3));
-        cr_assert_eq(stream_send(pair.side[1].streams, &pair.side[0].addr, bytes), ERR_OK);
+        cr_assert_eq(stream_send(pair.side[1].streams, from, bytes), ERR_OK);
     }
     pair_wait(&pair, &pair.side[0].heard_count, PORT_DATAGRAM_MAX);
     for (uint32_t i = 0; i < PORT_DATAGRAM_MAX; i++) {
@@ -40,7 +41,11 @@ static void every_length(unsigned net, enum port_carrier carrier)
             cr_assert_eq(heard->len, i + 1);
             cr_assert(heard->is_whole && heard->first == (uint8_t)((i + 1) * 3));
             cr_assert_eq(heard->path, side == 0 ? 3 : PORT_MAIN_PATH);
-            cr_assert_arr_eq(&heard->from, &pair.side[1 - side].addr, sizeof heard->from);
+            /* A path is the only way to its opener, who is not where it listens. */
+            const struct port_addr *own = &pair.side[1 - side].addr;
+            cr_assert_arr_eq(heard->from.ip, own->ip, sizeof own->ip);
+            cr_assert_eq(port_addr_equal(&heard->from, own), side == 0);
+            cr_assert(port_addr_equal(&heard->from, &pair.side[side].heard[0].from));
         }
     }
     cr_assert_eq(pair_view(&pair, 0).dropped + pair_view(&pair, 1).dropped, 0);
@@ -216,9 +221,24 @@ Test(stream, frame_of_impossible_length_closes)
     cut_off(14, "\x8dmesh\x01\x21\x14\x7f\xff", 10);
 }
 
-Test(stream, preface_without_port_closes)
+/* A datagram of one byte behind each preface: both come from where their connections do. */
+Test(stream, callers_without_a_port_are_told_apart)
 {
-    cut_off(15, "\x8dmesh\x01\0\0", 8);
+    static struct pair_client clients[2];
+    pair_open(&pair, 15, false, patient);
+    for (uint32_t i = 0; i < array_len(clients); i++) {
+        pair_client_open(&pair, &clients[i]);
+        pair_client_send(&clients[i], "\x8dmesh\x01\0\0\0\x01x", 11);
+        pair_wait(&pair, &pair.side[1].heard_count, i + 1);
+    }
+    const struct pair_heard *heard = pair.side[1].heard;
+    cr_assert_arr_eq(heard[0].from.ip, heard[1].from.ip, sizeof heard[0].from.ip);
+    cr_assert(!port_addr_equal(&heard[0].from, &heard[1].from));
+    for (uint32_t i = 0; i < array_len(clients); i++) {
+        cr_assert_arr_neq(heard[i].from.port, "\0\0", 2);
+        pair_client_close(&clients[i]);
+    }
+    pair_close(&pair);
 }
 
 Test(stream, silent_stream_is_closed_without_blame)
