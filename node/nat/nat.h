@@ -50,7 +50,8 @@ struct nat_config {
     uint8_t punch_rounds;   /* Of probes in one attempt. */
     uint8_t punch_attempts; /* With a peer, before waiting for longer. */
     /* When one side's box maps by destination, and only then: sockets that side opens, and ports
-     * that the other tries. 256 x 1024 of 64,512 ports meet in 98 %. 0: not done. */
+     * that the other tries. 256 x 1024 of 64,512 ports meet in 98 %. Their entries in the boxes
+     * are no part of flows_max. 0 sockets: not done. */
     uint16_t birthday_sockets;
     uint16_t birthday_probes;
     uint64_t keep_us;    /* Between signs of life to a relay: below any box's patience. */

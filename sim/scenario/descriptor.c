@@ -119,7 +119,7 @@ static const struct scenario_key protocol_keys[] = {
         .doc = "Whether nodes behind boxes try to do without the relay."),
     KEY("prediction", BOOL, scenario_protocol, prediction, .fallback = "true",
         .doc = "Whether they guess the next port of a box that counts its ports up."),
-    KEY("birthday_sockets", INTEGER, scenario_protocol, birthday_sockets, .fallback = "256",
+    KEY("birthday_sockets", INTEGER, scenario_protocol, birthday_sockets, .fallback = "0",
         .max = 512,
         .doc = "Sockets that the side with an address-dependent box opens when plain punching "
                "has failed; 0: it does not."),
