@@ -27,12 +27,12 @@ static struct classify_entry *place_for(struct classify *classify,
 static struct classify_entry *oldest_of(struct classify *classify, int path,
                                         const struct port_addr *remote, size_t *count);
 static void judge_mapping(const struct classify *classify, struct nat_class *class);
-static const struct classify_entry *common_of(const struct classify *classify, uint8_t path,
+static const struct classify_entry *common_of(const struct classify *classify, uint16_t path,
                                               uint32_t *votes);
 static uint32_t votes_for(const struct classify *classify, const struct classify_entry *wanted);
-static void tally_path(const struct classify *classify, uint8_t path, struct tally *tally);
-static uint64_t newest_of(const struct classify *classify, uint8_t path);
-static void tally_pairs(const struct classify *classify, uint8_t path, struct tally *tally);
+static void tally_path(const struct classify *classify, uint16_t path, struct tally *tally);
+static uint64_t newest_of(const struct classify *classify, uint16_t path);
+static void tally_pairs(const struct classify *classify, uint16_t path, struct tally *tally);
 static void judge_assignment(const struct classify *classify, struct nat_class *class);
 static size_t made_in_order(const struct classify *classify,
                             const struct classify_entry *made[CLASSIFY_SIGHTS_MAX]);
@@ -218,11 +218,13 @@ void classify_result(const struct classify *classify, struct nat_class *class)
 static void judge_mapping(const struct classify *classify, struct nat_class *class)
 {
     struct tally tally = {.is_bare = true};
-    uint32_t seen_paths[8] = {0}; /* One bit for each of 256. */
     for (uint8_t i = 0; i < classify->count; i++) {
-        uint8_t path = classify->entries[i].path;
-        if ((seen_paths[path / 32] >> (path % 32) & 1) == 0) {
-            seen_paths[path / 32] |= 1u << (path % 32);
+        uint16_t path = classify->entries[i].path;
+        uint8_t first = 0;
+        while (classify->entries[first].path != path) {
+            first++;
+        }
+        if (first == i) {
             tally_path(classify, path, &tally);
         }
     }
@@ -249,7 +251,7 @@ static void judge_mapping(const struct classify *classify, struct nat_class *cla
 }
 
 /* The sight of this path that most addresses share; of as many, the newest. NULL: none. */
-static const struct classify_entry *common_of(const struct classify *classify, uint8_t path,
+static const struct classify_entry *common_of(const struct classify *classify, uint16_t path,
                                               uint32_t *votes)
 {
     const struct classify_entry *common = NULL;
@@ -287,7 +289,7 @@ static uint32_t votes_for(const struct classify *classify, const struct classify
     return votes;
 }
 
-static void tally_path(const struct classify *classify, uint8_t path, struct tally *tally)
+static void tally_path(const struct classify *classify, uint16_t path, struct tally *tally)
 {
     uint32_t votes;
     const struct classify_entry *common = common_of(classify, path, &votes);
@@ -310,7 +312,7 @@ static void tally_path(const struct classify *classify, uint8_t path, struct tal
     tally_pairs(classify, path, tally);
 }
 
-static uint64_t newest_of(const struct classify *classify, uint8_t path)
+static uint64_t newest_of(const struct classify *classify, uint16_t path)
 {
     uint64_t newest_us = 0;
     for (uint8_t i = 0; i < classify->count; i++) {
@@ -323,7 +325,7 @@ static uint64_t newest_of(const struct classify *classify, uint8_t path)
 }
 
 /* Two ports of one address: RFC 5780 section 4.3, tests II and III. */
-static void tally_pairs(const struct classify *classify, uint8_t path, struct tally *tally)
+static void tally_pairs(const struct classify *classify, uint16_t path, struct tally *tally)
 {
     for (uint8_t i = 0; i < classify->count; i++) {
         const struct classify_entry *a = &classify->entries[i];

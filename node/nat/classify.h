@@ -94,7 +94,7 @@ struct classify_sight {
     struct port_addr remote;
     struct port_addr mapped;
     struct port_addr local; /* What the socket is bound to; zeroes as far as unknown. */
-    uint8_t path;
+    uint16_t path;
     uint64_t asked_us; /* When that datagram left: rises in the order of leaving, also within one
                           entry, since it is the order in which the box makes its mappings. */
 };
@@ -110,7 +110,7 @@ enum classify_probe {
 struct classify_entry {
     struct port_addr remote;
     struct port_addr mapped;
-    uint8_t path;
+    uint16_t path;
     bool is_bare;      /* It saw us as we are. */
     bool is_preserved; /* The port, at least. */
     uint64_t made_us;  /* When it was first seen so, */

@@ -137,10 +137,10 @@ void nat_observe(struct nat *nat, const struct port_addr *peer, uint16_t path,
                  const struct port_addr *observed, uint64_t asked_us)
 {
     struct nat_work *work = nat_work_of(nat);
-    if (work != NULL && path <= UINT8_MAX) {
+    if (work != NULL) {
         struct reader port = reader_of(slice_of(observed->port, sizeof observed->port));
         struct classify_sight sight = {
-            .remote = *peer, .mapped = *observed, .path = (uint8_t)path, .asked_us = asked_us};
+            .remote = *peer, .mapped = *observed, .path = path, .asked_us = asked_us};
         if (path == PORT_MAIN_PATH) {
             sight.local = nat_local(nat, observed);
         }

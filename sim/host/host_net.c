@@ -19,7 +19,7 @@ enum {
 
 static const uint16_t class_bytes[PACKET_CLASSES] = {CLASS_SMALL, CLASS_MIDDLE, CLASS_LARGE};
 
-static int free_path(const struct host_extra *extra);
+static int free_path(const struct host_extra *extra, int last);
 static void path_set(struct host *host, int path, enum port_carrier carrier, bool is_set);
 static bool path_is_open(const struct host *host, int path);
 static bool route_find(struct host *host, int path, const struct port_addr *to,
@@ -75,6 +75,11 @@ size_t world_packet_bytes(const struct world *world)
     return bytes;
 }
 
+static bool has_path(const uint64_t *paths, int path)
+{
+    return (paths[(path - 1) / PATH_WORD_BITS] >> (path - 1) % PATH_WORD_BITS & 1) != 0;
+}
+
 int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
                    const struct port_addr *remote)
 {
@@ -82,12 +87,17 @@ int host_path_open(struct port *port, enum port_carrier carrier, const struct po
     if (carrier == PORT_NEIGHBOURS) {
         return ERR_UNSUPPORTED;
     }
-    int path = free_path(host_extra_get(host));
-    if (path < 0) {
+    struct host_extra *extra = host_extra_get(host);
+    if (carrier == PORT_UDP) {
+        int path = free_path(extra, extra->path_last);
+        if (path > 0) {
+            path_set(host, path, PORT_UDP, true);
+            extra->path_last = (uint16_t)path;
+        }
         return path;
     }
-    if (carrier == PORT_UDP) {
-        path_set(host, path, PORT_UDP, true);
+    int path = free_path(extra, 0);
+    if (path < 0) {
         return path;
     }
     int status = host_stream_open(host, path, hint, remote);
@@ -98,12 +108,14 @@ int host_path_open(struct port *port, enum port_carrier carrier, const struct po
     return path;
 }
 
-static int free_path(const struct host_extra *extra)
+/* The next free one after `last`. A socket's port follows from its path, and one that was used a
+ * moment ago still has its mapping in a box: as with a kernel's choice, others come first. */
+static int free_path(const struct host_extra *extra, int last)
 {
-    for (int word = 0; word < HOST_PATHS_MAX / PATH_WORD_BITS; word++) {
-        uint64_t taken = extra->paths[word] | extra->carried[word];
-        if (taken != UINT64_MAX) {
-            return word * PATH_WORD_BITS + __builtin_ctzll(~taken) + 1;
+    for (int i = 0; i < HOST_PATHS_MAX; i++) {
+        int path = (last + i) % HOST_PATHS_MAX + 1;
+        if (!has_path(extra->paths, path) && !has_path(extra->carried, path)) {
+            return path;
         }
     }
     return ERR_FULL;
@@ -152,11 +164,6 @@ void host_extra_drop(struct host *host)
         host->shard->extra_free = host->extra;
         host->extra = 0;
     }
-}
-
-static bool has_path(const uint64_t *paths, int path)
-{
-    return (paths[(path - 1) / PATH_WORD_BITS] >> (path - 1) % PATH_WORD_BITS & 1) != 0;
 }
 
 /* As a UDP socket. */
