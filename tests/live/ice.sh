@@ -1,8 +1,9 @@
 #!/bin/bash
-# ice.sh - ICE agents of two other makes meet in the NAT laboratory: what they get through is what
-# ours has to, and a TURN server carries the rest.
+# ice.sh - ICE agents meet in the NAT laboratory: ours with ours, and by night ours with those of two
+# other makes (libnice, aioice) and these with each other.
 #
-# That the boxes are what they are called is told by yet another program, coturn's.
+# By night coturn serves STUN and TURN, and tells that the boxes are what they are called. Ours has
+# no TURN client: where a relay is needed, it is the other's.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/support/tap.sh
@@ -10,13 +11,13 @@ cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/live/natlab.sh
 . tests/live/natlab.sh
 
+ours=build/test/tests/ice_peer
 nice=build/test/tests/ice_nice
 python=/usr/bin/python3 # Debian's, which has Debian's packages.
 
-# Prints what is missing, and fails.
-possible()
+# Prints what other makes and coturn lack here, and fails.
+strangers_possible()
 {
-    lab_possible || return 1
     if [ ! -x "$nice" ]; then
         echo 'libnice-dev was not there when this was built'
         return 1
@@ -31,19 +32,26 @@ possible()
     fi
 }
 
-if ! reason=$(possible); then
-    tap_skip 'ICE agents of other makes' "$reason"
+if ! reason=$(lab_possible); then
+    tap_skip 'ICE agents' "$reason"
     exit 0
 fi
 
-serve()
+serve_ours()
 {
-    lab_start turn stun turnserver -n -L "${lab_address[stun]}" -L "$(lab_address_of stun 2)" \
+    lab_start stun stun "$PWD/build/test/tests/stun_peer" serve "${lab_address[stun]}" \
+        "$(lab_address_of stun 2)" 3478 3479
+    lab_heard stun '^ready'
+}
+
+serve_coturn()
+{
+    lab_start stun stun turnserver -n -L "${lab_address[stun]}" -L "$(lab_address_of stun 2)" \
         --lt-cred-mech --user one:word --realm lab --no-tls --no-dtls --no-cli \
         --log-file stdout --simple-log --pidfile "$lab_folder/turn.pid" \
         --userdb "$lab_folder/turn.db"
     until lab_in stun ss -lun | grep -q "${lab_address[stun]}:3478 "; do
-        if ! kill -0 "${lab_process[turn]}" 2>/dev/null; then
+        if ! kill -0 "${lab_process[stun]}" 2>/dev/null; then
             return 1
         fi
         sleep 0.05
@@ -75,14 +83,19 @@ discoveries()
     done
 }
 
-# agent HOST MAKE ROLE [options]
+# agent HOST MAKE ROLE RELAY, which is "relay" or "".
 agent()
 {
-    local host=$1 role=--$3 program=("$PWD/$nice")
-    if [ "$2" = aioice ]; then
-        program=("$python" "$PWD/tests/live/ice_aioice.py")
+    local host=$1 role=--$3 program=("$PWD/$nice") relay=()
+    case $2 in
+    ours) program=("$PWD/$ours") ;;
+    aioice) program=("$python" "$PWD/tests/live/ice_aioice.py") ;;
+    esac
+    if [ -n "$4" ] && [ "$2" != ours ]; then
+        relay=(--turn "${lab_address[stun]}:3478" --user one --password word)
     fi
-    lab_start "$host" "$host" "${program[@]}" "$role" --stun "${lab_address[stun]}:3478" "${@:4}"
+    lab_start "$host" "$host" "${program[@]}" "$role" --stun "${lab_address[stun]}:3478" \
+        "${relay[@]}"
 }
 
 offer_of()
@@ -103,30 +116,31 @@ route_of()
     echo "# $1: $(grep -v '^offer' "$lab_folder/$1.log" | paste -sd ,)"
 }
 
-# Each make on either side and in either role: a case each.
-makes=(nice nice aioice aioice)
-others=(aioice aioice nice nice)
-roles=(controlling controlled controlling controlled)
-opposites=(controlled controlling controlled controlling)
-
-# meets EXPECTED LEFT RIGHT [options]: the cases side by side, because agents wait more than they
-# work; each with boxes of its own.
+# meets ONE OTHER EXPECTED LEFT RIGHT [relay]: each make on either side and in either role, the cases
+# side by side, because agents wait more than they work; each with boxes of its own.
 meets()
 {
-    local expected=$1 left=$2 right=$3 i route seen
-    for i in "${!makes[@]}"; do
+    local one=$1 other=$2 expected=$3 left=$4 right=$5 relay=${6:-} i seen route
+    local makes=("$one" "$one" "$other" "$other") others=("$other" "$other" "$one" "$one")
+    local roles=(controlling controlled controlling controlled)
+    local opposites=(controlled controlling controlled controlling)
+    local cases=(0 1 2 3)
+    if [ "$one" = "$other" ]; then
+        cases=(0 1)
+    fi
+    for i in "${cases[@]}"; do
         lab_box "left$i" "$left"
         lab_box "right$i" "$right"
         lab_host "one$i" "left$i"
         lab_host "two$i" "right$i"
-        agent "one$i" "${makes[i]}" "${roles[i]}" "${@:4}"
-        agent "two$i" "${others[i]}" "${opposites[i]}" "${@:4}"
+        agent "one$i" "${makes[i]}" "${roles[i]}" "$relay"
+        agent "two$i" "${others[i]}" "${opposites[i]}" "$relay"
     done
-    for i in "${!makes[@]}"; do
+    for i in "${cases[@]}"; do
         lab_say "one$i" "$(offer_of "two$i")"
         lab_say "two$i" "$(offer_of "one$i")"
     done
-    for i in "${!makes[@]}"; do
+    for i in "${cases[@]}"; do
         route_of "one$i"
         seen=$route
         route_of "two$i"
@@ -136,16 +150,41 @@ meets()
     done
 }
 
+# pairs ONE OTHER: boxes that let agents through.
+pairs()
+{
+    meets "$1" "$2" direct port_restricted port_restricted
+    meets "$1" "$2" direct restricted symmetric
+}
+
 lab_open
 lab_internet
-if serve; then
-    tap_ok 'coturn serves the laboratory'
+strangers=no
+if [ "${MESHTWIN_NIGHTLY:-0}" = 1 ]; then
+    if reason=$(strangers_possible); then
+        strangers=yes
+    else
+        tap_skip 'ICE agents of other makes' "$reason"
+    fi
+fi
+serve=serve_ours
+if [ $strangers = yes ]; then
+    serve=serve_coturn
+fi
+if ! $serve; then # Not from a subshell.
+    tap_not_ok 'a server in the laboratory' "$(cat "$lab_folder/stun.log")"
+    tap_end
+    exit
+fi
+tap_ok 'a server in the laboratory'
+pairs ours ours
+if [ $strangers = yes ]; then
     discoveries
-    meets direct port_restricted port_restricted
-    meets direct restricted symmetric
-    meets relayed port_restricted symmetric --turn "${lab_address[stun]}:3478" --user one \
-        --password word
-else
-    tap_not_ok 'coturn serves the laboratory' "$(cat "$lab_folder/turn.log")"
+    for make in nice aioice; do
+        pairs ours "$make"
+        meets ours "$make" relayed port_restricted symmetric relay
+    done
+    pairs nice aioice
+    meets nice aioice relayed port_restricted symmetric relay
 fi
 tap_end

@@ -8,25 +8,19 @@
  * "signed" with MESSAGE-INTEGRITY of credentials that the server does not know, "sha256" with
  * MESSAGE-INTEGRITY-SHA256 as well.
  */
-#include <arpa/inet.h>
-#include <inttypes.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "node/base/must.h"
 #include "node/nat/classify.h"
 #include "node/nat/stun_client.h"
 #include "node/nat/stun_server.h"
+#include "tests/live/udp_end.h"
 
 enum {
-    DATAGRAM_MAX = 2048,
     FRIENDS_MAX = 64,
     RTO_US = 50000, /* The network is one cable; a filter's silence takes 79 times this. */
 };
@@ -42,122 +36,14 @@ struct asker {
     struct classify classify;
 };
 
-static uint64_t now_us(void)
-{
-    struct timespec now;
-    must(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-_Noreturn static void stop(const char *what)
-{
-    perror(what);
-    exit(2);
-}
-
-/* --- addresses and sockets ------------------------------------------------------------------- */
-
-static socklen_t to_socket(const struct port_addr *addr, struct sockaddr_storage *to)
-{
-    memset(to, 0, sizeof *to);
-    if (port_addr_is_v4(addr)) {
-        struct sockaddr_in v4 = {.sin_family = AF_INET};
-        memcpy(&v4.sin_addr, addr->ip + 12, sizeof v4.sin_addr);
-        memcpy(&v4.sin_port, addr->port, sizeof addr->port);
-        memcpy(to, &v4, sizeof v4);
-        return sizeof v4;
-    }
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    memcpy(&v6.sin6_addr, addr->ip, sizeof v6.sin6_addr);
-    memcpy(&v6.sin6_port, addr->port, sizeof addr->port);
-    memcpy(to, &v6, sizeof v6);
-    return sizeof v6;
-}
-
-static struct port_addr from_socket(const struct sockaddr_storage *from)
-{
-    struct port_addr addr = {.ip = {[10] = 0xff, [11] = 0xff}};
-    if (from->ss_family == AF_INET) {
-        struct sockaddr_in v4;
-        memcpy(&v4, from, sizeof v4);
-        memcpy(addr.ip + 12, &v4.sin_addr, sizeof v4.sin_addr);
-        memcpy(addr.port, &v4.sin_port, sizeof addr.port);
-    } else {
-        struct sockaddr_in6 v6;
-        memcpy(&v6, from, sizeof v6);
-        memcpy(addr.ip, &v6.sin6_addr, sizeof v6.sin6_addr);
-        memcpy(addr.port, &v6.sin6_port, sizeof addr.port);
-    }
-    return addr;
-}
-
 static struct port_addr parsed(const char *ip, const char *port)
 {
-    struct port_addr addr = {.ip = {[10] = 0xff, [11] = 0xff}};
-    unsigned long number = strtoul(port, NULL, 10);
-    uint16_t network = htons((uint16_t)number);
-    if (number > UINT16_MAX ||
-        (inet_pton(AF_INET, ip, addr.ip + 12) != 1 && inet_pton(AF_INET6, ip, addr.ip) != 1)) {
+    struct port_addr addr;
+    if (!end_parse(&addr, ip, port)) {
         fprintf(stderr, "stun_peer: %s %s is no address\n", ip, port);
         exit(2);
     }
-    memcpy(addr.port, &network, sizeof addr.port);
     return addr;
-}
-
-static const char *text_of(const struct port_addr *addr)
-{
-    static char text[INET6_ADDRSTRLEN + 8];
-    char ip[INET6_ADDRSTRLEN];
-    bool is_v4 = port_addr_is_v4(addr);
-    must(inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? addr->ip + 12 : addr->ip, ip, sizeof ip) !=
-         NULL);
-    snprintf(text, sizeof text, "%s %u", ip, (unsigned)addr->port[0] << 8 | addr->port[1]);
-    return text;
-}
-
-static int bound_to(const struct port_addr *addr)
-{
-    struct sockaddr_storage name;
-    int one = 1;
-    socklen_t len = to_socket(addr, &name);
-    int handle = socket(name.ss_family, SOCK_DGRAM, 0);
-    if (handle < 0 ||
-        (name.ss_family == AF_INET6 &&
-         setsockopt(handle, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) ||
-        bind(handle, (const struct sockaddr *)&name, len) != 0) {
-        stop("bind");
-    }
-    return handle;
-}
-
-static struct port_addr name_of(int handle)
-{
-    struct sockaddr_storage name;
-    socklen_t len = sizeof name;
-    if (getsockname(handle, (struct sockaddr *)&name, &len) != 0) {
-        stop("getsockname");
-    }
-    return from_socket(&name);
-}
-
-static void send_to(int handle, const struct port_addr *to, const uint8_t *bytes, size_t len)
-{
-    struct sockaddr_storage name;
-    socklen_t name_len = to_socket(to, &name);
-    (void)sendto(handle, bytes, len, 0, (const struct sockaddr *)&name, name_len);
-}
-
-static size_t receive(int handle, uint8_t bytes[DATAGRAM_MAX], struct port_addr *from)
-{
-    struct sockaddr_storage name;
-    socklen_t name_len = sizeof name;
-    ssize_t len = recvfrom(handle, bytes, DATAGRAM_MAX, 0, (struct sockaddr *)&name, &name_len);
-    if (len < 0) {
-        return 0; /* A complaint about something sent before. */
-    }
-    *from = from_socket(&name);
-    return (size_t)len;
 }
 
 /* --- serve ------------------------------------------------------------------------------------ */
@@ -182,14 +68,14 @@ static bool is_friend(const struct friends *friends, const struct port_addr *add
 static void serve_one(const struct stun_server_config *config, struct friends *friends,
                       const int sockets[STUN_LOCALS], uint8_t local)
 {
-    uint8_t bytes[DATAGRAM_MAX];
+    uint8_t bytes[END_DATAGRAM_MAX];
     struct stun_server_question question = {.local = local};
     struct stun_server_reply reply;
-    size_t len = receive(sockets[local], bytes, &question.from);
+    size_t len = end_receive(sockets[local], bytes, &question.from);
     question.request = slice_of(bytes, len);
     question.may_change = is_friend(friends, &question.from);
     if (stun_server_answer(config, &question, &reply)) {
-        send_to(sockets[reply.local], &reply.to, reply.bytes, reply.len);
+        end_send(sockets[reply.local], &reply.to, reply.bytes, reply.len);
         if (!question.may_change) {
             friends->addrs[friends->next++ % FRIENDS_MAX] = question.from;
         }
@@ -207,7 +93,7 @@ _Noreturn static void serve(char **words)
     struct pollfd polled[STUN_LOCALS];
     for (nfds_t i = 0; i < count; i++) {
         config.local[i] = parsed(words[i / STUN_OTHER_IP], words[2 + i % STUN_OTHER_IP]);
-        sockets[i] = bound_to(&config.local[i]);
+        sockets[i] = end_bind(&config.local[i]);
         polled[i] = (struct pollfd){.fd = sockets[i], .events = POLLIN};
     }
     printf("ready\n");
@@ -219,7 +105,8 @@ _Noreturn static void serve(char **words)
             }
         }
     }
-    stop("poll");
+    perror("poll");
+    exit(2);
 }
 
 /* --- ask -------------------------------------------------------------------------------------- */
@@ -227,17 +114,9 @@ _Noreturn static void serve(char **words)
 /* The address from which the kernel would send to `server`, with a port of its own. */
 static void asker_open(struct asker *asker, const struct port_addr *server)
 {
-    struct sockaddr_storage name;
-    socklen_t len = to_socket(server, &name);
-    int route = socket(name.ss_family, SOCK_DGRAM, 0);
-    if (route < 0 || connect(route, (const struct sockaddr *)&name, len) != 0) {
-        stop("connect");
-    }
-    struct port_addr local = name_of(route);
-    memset(local.port, 0, sizeof local.port);
-    close(route);
-    asker->socket = bound_to(&local);
-    asker->local = name_of(asker->socket);
+    struct port_addr local = end_route(server);
+    asker->socket = end_bind(&local);
+    asker->local = end_name(asker->socket);
     classify_start(&asker->classify);
 }
 
@@ -261,26 +140,26 @@ static void question_run(struct asker *asker, const struct stun_client_options *
 {
     struct stun_id id;
     randombytes_buf(&id, sizeof id);
-    stun_client_start(client, options, &id, now_us());
+    stun_client_start(client, options, &id, end_now_us());
     while (client->state == STUN_ASKING) {
-        uint8_t bytes[DATAGRAM_MAX];
-        size_t len = stun_client_ask(client, now_us(), bytes);
+        uint8_t bytes[END_DATAGRAM_MAX];
+        size_t len = stun_client_ask(client, end_now_us(), bytes);
         if (len > 0 && asker->variant >= VARIANT_SIGNED) {
             len = sign(client, asker->variant == VARIANT_SHA256, bytes, sizeof bytes);
         }
         if (len > 0) {
-            send_to(asker->socket, &options->server, bytes, len);
+            end_send(asker->socket, &options->server, bytes, len);
         }
         uint64_t next_us = stun_client_next_us(client);
-        uint64_t start_us = now_us();
+        uint64_t start_us = end_now_us();
         struct pollfd polled = {.fd = asker->socket, .events = POLLIN};
         if (next_us == PORT_NEVER || next_us <= start_us) {
             continue;
         }
         if (poll(&polled, 1, (int)((next_us - start_us) / 1000 + 1)) > 0) {
             struct port_addr from;
-            len = receive(asker->socket, bytes, &from);
-            (void)stun_client_hear(client, now_us(), &from, slice_of(bytes, len));
+            len = end_receive(asker->socket, bytes, &from);
+            (void)stun_client_hear(client, end_now_us(), &from, slice_of(bytes, len));
         }
     }
 }
@@ -289,7 +168,7 @@ static void see(struct asker *asker, const struct port_addr *server, struct stun
 {
     struct stun_client_options options = {
         .server = *server, .rto_us = RTO_US, .is_plain = asker->variant == VARIANT_PLAIN};
-    uint64_t asked_us = now_us();
+    uint64_t asked_us = end_now_us();
     question_run(asker, &options, client);
     if (client->state == STUN_ANSWERED) {
         struct classify_sight sight = {.remote = *server,
@@ -331,10 +210,10 @@ static int ask(struct asker *asker, const struct port_addr *server)
         return 1;
     }
     struct port_addr other = client.result.other;
-    printf("mapped %s\n", text_of(&client.result.mapped));
-    printf("local %s\n", text_of(&asker->local));
+    printf("mapped %s\n", end_text(&client.result.mapped));
+    printf("local %s\n", end_text(&asker->local));
     printf("rewritten %s\n", client.result.is_rewritten ? "yes" : "no");
-    printf("other %s\n", client.result.has_other ? text_of(&other) : "none");
+    printf("other %s\n", client.result.has_other ? end_text(&other) : "none");
     if (client.result.has_other && asker->variant < VARIANT_SIGNED) {
         /* Filters first: afterwards the other addresses are no strangers (RFC 5780 section 4.4). */
         probe(asker, server, &other, STUN_CHANGE_IP | STUN_CHANGE_PORT, CLASSIFY_OTHER_ADDRESS);
