@@ -247,8 +247,8 @@ if [ "$mode" != fast ]; then
     step natlab tests/live/nat_matrix.sh
     step natnodes tests/live/nat_nodes.sh
     step stun tests/live/stun.sh
+    step ice tests/live/ice.sh
     if [ "$mode" = nightly ]; then
-        step ice tests/live/ice.sh
         step_alone shaper tests/live/shaper.sh # It measures time.
     fi
 fi

@@ -1,6 +1,6 @@
 #!/bin/bash
-# ice.sh - ICE agents meet in the NAT laboratory: ours with ours, and by night ours with those of two
-# other makes (libnice, aioice) and these with each other.
+# ice.sh - ICE agents meet in the NAT laboratory: ours with ours, and by night ours with those of
+# two other makes (libnice, aioice) and these with each other.
 #
 # By night coturn serves STUN and TURN, and tells that the boxes are what they are called. Ours has
 # no TURN client: where a relay is needed, it is the other's.
@@ -86,16 +86,16 @@ discoveries()
 # agent HOST MAKE ROLE RELAY, which is "relay" or "".
 agent()
 {
-    local host=$1 role=--$3 program=("$PWD/$nice") relay=()
+    local host=$1 role=--$3 program=("$PWD/$nice") account=()
     case $2 in
     ours) program=("$PWD/$ours") ;;
     aioice) program=("$python" "$PWD/tests/live/ice_aioice.py") ;;
     esac
     if [ -n "$4" ] && [ "$2" != ours ]; then
-        relay=(--turn "${lab_address[stun]}:3478" --user one --password word)
+        account=(--turn "${lab_address[stun]}:3478" --user one --password word)
     fi
     lab_start "$host" "$host" "${program[@]}" "$role" --stun "${lab_address[stun]}:3478" \
-        "${relay[@]}"
+        "${account[@]}"
 }
 
 offer_of()
@@ -116,8 +116,12 @@ route_of()
     echo "# $1: $(grep -v '^offer' "$lab_folder/$1.log" | paste -sd ,)"
 }
 
-# meets ONE OTHER EXPECTED LEFT RIGHT [relay]: each make on either side and in either role, the cases
-# side by side, because agents wait more than they work; each with boxes of its own.
+# meets ONE OTHER EXPECTED LEFT RIGHT [relay]: each make on either side and in either role, the
+# cases side by side, because agents wait more than they work; each with boxes of its own.
+#
+# aioice's TURN client hears only those ends that it has sent to (channels, no Data indications: RFC
+# 8656 section 11.4). So with the only relay it has to be behind the symmetric box itself: from the
+# other side nobody behind one can be heard.
 meets()
 {
     local one=$1 other=$2 expected=$3 left=$4 right=$5 relay=${6:-} i seen route
@@ -125,7 +129,7 @@ meets()
     local roles=(controlling controlled controlling controlled)
     local opposites=(controlled controlling controlled controlling)
     local cases=(0 1 2 3)
-    if [ "$one" = "$other" ]; then
+    if [ "$one" = "$other" ] || [ "$one$other$relay" = oursaioicerelay ]; then
         cases=(0 1)
     fi
     for i in "${cases[@]}"; do
