@@ -8,6 +8,7 @@
 #include "node/base/must.h"
 #include "node/nat/nat_parts.h"
 
+static bool is_relay_wanted(const struct nat *nat, const struct port_addr *addr);
 static struct nat_flow *flow_of(struct nat *nat, const struct port_addr *addr, bool *is_new);
 static uint64_t tag_of(const struct port_addr *addr);
 
@@ -21,7 +22,32 @@ bool nat_may_open(struct nat *nat, const struct port_addr *addr)
     if (!is_new) {
         return true;
     }
-    return flow != NULL && nat_flow_count(nat) + NAT_FLOWS_SPARE < nat->config->flows_max;
+    uint32_t spare =
+        is_relay_wanted(nat, addr) ? NAT_FLOWS_SPARE : NAT_FLOWS_SPARE + NAT_FLOWS_RELAYS;
+    return flow != NULL && nat_flow_count(nat) + spare < nat->config->flows_max;
+}
+
+/* A join meets so many that nothing is left for minutes: what keeps us reachable, and reaches
+ * others, does not wait for that. */
+static bool is_relay_wanted(const struct nat *nat, const struct port_addr *addr)
+{
+    const struct port *port = nat->core->port;
+    for (uint32_t i = 0; i < PRESENCE_RELAYS_MAX; i++) {
+        const struct nat_link *link = &nat->work->links[i];
+        if (link->state != NAT_LINK_FREE &&
+            port_addr_equal(&contact_at(port, link->peer)->addr, addr)) {
+            return true;
+        }
+    }
+    for (uint16_t place = 0; place < nat->work->attempts.made; place++) {
+        const struct nat_attempt *attempt = pool_peek(&nat->work->attempts, place);
+        for (uint32_t i = 0; attempt != NULL && attempt->done != NULL && i < attempt->next; i++) {
+            if (port_addr_equal(&attempt->presence.relays[i].addr, addr)) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 bool nat_may_probe(struct nat *nat, const struct port_addr *addr)

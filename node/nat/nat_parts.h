@@ -19,7 +19,8 @@ enum {
     NAT_TRAILS_MAX = 64,
     NAT_ACCOUNTS_MAX = 256,
     NAT_ASKED_MAX = 8,
-    NAT_FLOWS_SPARE = 8, /* Of the flows, kept for probes. */
+    NAT_FLOWS_SPARE = 8,  /* Of the flows, kept for probes, */
+    NAT_FLOWS_RELAYS = 8, /* and of the others for relays. */
     NAT_STREAMS_MAX = 16,
     NAT_SOCKETS_MAX = 512,
     NAT_PORTS_ASKED = 3, /* New mappings in a row: enough to see them count. */

@@ -81,24 +81,30 @@ static void on_check(struct timer *timer)
     nat_reach_start(work->owner);
 }
 
-/* A server that we have not asked yet in this round. */
+/* A server that we have not asked yet in this round: one that may be written to at once, if there
+ * is one. */
 static uint32_t choose_asked(struct nat *nat)
 {
     struct nat_work *work = nat->work;
     uint32_t peers[SAMPLE_MAX];
     uint32_t count = nat->hooks.sample(nat->hooks.arg, peers, SAMPLE_MAX);
+    uint32_t chosen = PORT_INTERN_NONE;
     for (uint32_t i = 0; i < count && work->asked_count < NAT_ASKED_MAX; i++) {
         uint64_t prefix = contact_prefix(nat->core->port, peers[i]);
         bool is_asked = false;
         for (uint32_t j = 0; j < work->asked_count; j++) {
             is_asked |= work->asked[j] == prefix;
         }
-        if (!is_asked) {
-            work->asked[work->asked_count++] = prefix;
-            return peers[i];
+        if (!is_asked && nat_may_open(nat, &contact_at(nat->core->port, peers[i])->addr)) {
+            chosen = peers[i];
+            break;
         }
+        chosen = !is_asked && chosen == PORT_INTERN_NONE ? peers[i] : chosen;
     }
-    return PORT_INTERN_NONE;
+    if (chosen != PORT_INTERN_NONE) {
+        work->asked[work->asked_count++] = contact_prefix(nat->core->port, chosen);
+    }
+    return chosen;
 }
 
 static void on_reached(void *owner, const struct call_result *result)
