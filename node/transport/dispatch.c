@@ -19,7 +19,7 @@ static void send_note_by(struct transport *transport, struct session *session,
                          const struct transport_way *way, const struct message *note);
 static bool is_proof(const struct transport *transport, const struct session *session,
                      const struct port_addr *addr, uint64_t nonce);
-static void on_proved(struct transport *transport, struct session *session,
+static bool on_proved(struct transport *transport, struct session *session,
                       const struct port_addr *addr, const struct port_addr *observed);
 
 void dispatch_message(struct transport *transport, struct session *session,
@@ -185,7 +185,7 @@ static void on_reply(struct transport *transport, struct session *session,
 {
     if (reply->kind == MESSAGE_PONG && reply->call == DISPATCH_ASK_CALL) {
         if (is_proof(transport, session, source->addr, reply->pong.nonce)) {
-            on_proved(transport, session, source->addr, NULL);
+            (void)on_proved(transport, session, source->addr, NULL);
         }
     } else if (!call_answer(transport, session, reply)) {
         /* To a call that is over, or to none: late, doubled, or made up. */
@@ -209,14 +209,15 @@ static void on_probe(struct transport *transport, struct session *session,
                        .observed = *source->addr}};
         send_note_by(transport, session, &way, &answer);
     } else if (message->kind == MESSAGE_PROBED) {
-        struct message answer = {.kind = MESSAGE_PROVED,
-                                 .proved = {.nonce = message->probed.own_nonce}};
-        if (is_proof(transport, session, source->addr, message->probed.nonce)) {
-            send_note_by(transport, session, &way, &answer);
-            on_proved(transport, session, source->addr, &message->probed.observed);
+        /* The peer moves by PROVED: where we only ask it is not to follow us. */
+        if (is_proof(transport, session, source->addr, message->probed.nonce) &&
+            on_proved(transport, session, source->addr, &message->probed.observed)) {
+            struct message answer = {.kind = MESSAGE_PROVED,
+                                     .proved = {.nonce = message->probed.own_nonce}};
+            send_note_by(transport, session_find(transport, index), &way, &answer);
         }
     } else if (is_proof(transport, session, source->addr, message->proved.nonce)) {
-        on_proved(transport, session, source->addr, NULL);
+        (void)on_proved(transport, session, source->addr, NULL);
     }
 }
 
@@ -238,23 +239,25 @@ static bool is_proof(const struct transport *transport, const struct session *se
            cookie_path_nonce_is_valid(transport, session->index, addr, nonce);
 }
 
-/* Then the session lives there, if that is a change and nobody above prefers where it was. */
-static void on_proved(struct transport *transport, struct session *session,
+/* Then the session lives there, if that is a change and nobody above prefers where it was: false
+ * when somebody does, or the session is gone. */
+static bool on_proved(struct transport *transport, struct session *session,
                       const struct port_addr *addr, const struct port_addr *observed)
 {
     const struct transport_hooks *hooks = &transport->hooks;
     uint32_t index = session->index;
     struct transport_way way = {.addr = *addr, .path = transport->path};
     if (hooks->proved != NULL && !hooks->proved(hooks->arg, index, &way, observed)) {
-        return;
+        return false;
     }
     session = session_find(transport, index);
     if (session == NULL || (port_addr_equal(addr, &session->addr) && session->path == way.path)) {
-        return;
+        return session != NULL;
     }
     session_move(transport, session, way.path, addr);
     session = session_find(transport, index);
     if (session != NULL) {
         transport->hooks.verified(transport->hooks.arg, session->peer, 0, session->is_client);
     }
+    return session_find(transport, index) != NULL;
 }
