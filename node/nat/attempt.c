@@ -4,10 +4,21 @@
 #include "node/base/must.h"
 #include "node/nat/nat_parts.h"
 
+enum {
+    STAGGER_MIN_US = 250000,  /* RFC 8305 section 5: the default, */
+    STAGGER_MAX_US = 2000000, /* and its largest. */
+};
+
+static void on_stagger(struct timer *timer);
 static void try_next(struct nat_attempt *attempt);
+static bool ask_next(struct nat_attempt *attempt);
+static uint64_t stagger_us(const struct nat *nat);
 static void on_connected(void *owner, const struct call_result *result);
+static void keep_spare(struct nat_attempt *attempt, uint32_t relay, uint32_t circuit);
+static bool take_circuit(struct nat_attempt *attempt, uint32_t relay, uint32_t circuit);
 static void on_shaken(void *owner, const struct call_result *result);
 static void finish(struct nat_attempt *attempt, int status);
+static void forget_calls(struct nat_attempt *attempt);
 static void let_go(struct nat_attempt *attempt);
 
 int nat_connect(struct nat *nat, const uint8_t key[CRYPTO_PUBLIC_LEN],
@@ -42,13 +53,36 @@ void nat_attempt_begin(struct timer *timer)
     try_next(container_of(timer, struct nat_attempt, timer));
 }
 
+/* What is not there within the stagger is not waited for alone: the next is asked beside it (RFC
+ * 8305 section 5 does so with addresses). */
+static void on_stagger(struct timer *timer)
+{
+    ask_next(container_of(timer, struct nat_attempt, timer));
+}
+
 static void try_next(struct nat_attempt *attempt)
+{
+    let_go(attempt);
+    if (attempt->spare != 0) {
+        uint32_t circuit = attempt->spare;
+        attempt->spare = 0;
+        if (take_circuit(attempt, attempt->spare_relay, circuit)) {
+            return;
+        }
+    }
+    if (!ask_next(attempt) && attempt->asked == 0) {
+        finish(attempt, ERR_UNREACHABLE);
+    }
+}
+
+/* False when there is no relay left. */
+static bool ask_next(struct nat_attempt *attempt)
 {
     struct nat *nat = attempt->nat;
     struct port *port = nat->core->port;
-    let_go(attempt);
     while (attempt->next < attempt->presence.relay_count) {
-        const struct presence_relay *relay = &attempt->presence.relays[attempt->next++];
+        uint32_t number = attempt->next++;
+        const struct presence_relay *relay = &attempt->presence.relays[number];
         if (memcmp(relay->key, nat->identity->public_key, sizeof relay->key) == 0 ||
             transport_is_relayed(&relay->addr)) {
             continue;
@@ -56,43 +90,82 @@ static void try_next(struct nat_attempt *attempt)
         struct message request = {.kind = MESSAGE_CONNECT, .connect = {.voucher = relay->voucher}};
         memcpy(request.connect.target, attempt->key, sizeof request.connect.target);
         uint32_t peer = contact_intern(port, relay->key, &relay->addr);
-        struct call_options options = {.done = on_connected, .owner = attempt};
+        struct call_options options = {.done = on_connected, .owner = attempt, .tag = number};
         int call = transport_call(nat->transport, peer, &request, &options);
         port->ops->intern_release(port, peer);
         if (call >= 0) {
-            return;
+            attempt->calls[number] = (uint32_t)call;
+            attempt->asked++;
+            timer_start(&nat->core->timers, &attempt->timer, stagger_us(nat), on_stagger);
+            return true;
         }
     }
-    finish(attempt, ERR_UNREACHABLE);
+    return false;
+}
+
+/* Three round trips: a handshake, the request, and one for good measure. */
+static uint64_t stagger_us(const struct nat *nat)
+{
+    uint64_t us = 3 * (uint64_t)transport_rtt_quantile_us(nat->transport, 950);
+    us = us > STAGGER_MIN_US ? us : STAGGER_MIN_US;
+    return us < STAGGER_MAX_US ? us : STAGGER_MAX_US;
 }
 
 static void on_connected(void *owner, const struct call_result *result)
 {
     struct nat_attempt *attempt = owner;
-    struct nat *nat = attempt->nat;
-    struct port *port = nat->core->port;
     if (result->outcome == CALL_SLOW || attempt->done == NULL) {
         return;
     }
-    if (result->outcome != CALL_ANSWERED) {
-        try_next(attempt);
-        return;
+    attempt->calls[result->tag] = 0;
+    attempt->asked--;
+    bool is_answered = result->outcome == CALL_ANSWERED;
+    const struct message_connected *connected = is_answered ? &result->answer->connected : NULL;
+    if (is_answered && attempt->step == NAT_STEP_NO_RELAY) {
+        attempt->step = NAT_STEP_NO_CIRCUIT;
     }
-    attempt->step = NAT_STEP_NO_CIRCUIT;
-    const struct message_connected *connected = &result->answer->connected;
-    if (connected->status != RELAY_OK ||
-        nat_end_open(nat, result->peer, 0, connected->circuit) != ERR_OK) {
+    bool has_circuit = is_answered && connected->status == RELAY_OK;
+    if (attempt->peer != PORT_INTERN_NONE) {
+        if (has_circuit && attempt->spare == 0) {
+            keep_spare(attempt, result->peer, connected->circuit);
+        }
+    } else if (!has_circuit || !take_circuit(attempt, result->peer, connected->circuit)) {
         try_next(attempt);
-        return;
+    }
+}
+
+/* Two relays have answered: the second is for when nobody answers through the first. */
+static void keep_spare(struct nat_attempt *attempt, uint32_t relay, uint32_t circuit)
+{
+    struct port *port = attempt->nat->core->port;
+    if (attempt->spare_relay != PORT_INTERN_NONE) {
+        port->ops->intern_release(port, attempt->spare_relay);
+    }
+    port->ops->intern_retain(port, relay);
+    attempt->spare_relay = relay;
+    attempt->spare = circuit;
+}
+
+/* Shakes hands with the peer over the circuit. */
+static bool take_circuit(struct nat_attempt *attempt, uint32_t relay, uint32_t circuit)
+{
+    struct nat *nat = attempt->nat;
+    if (nat_end_open(nat, relay, 0, circuit) != ERR_OK) {
+        return false;
     }
     struct port_addr addr;
-    nat_end_addr(nat, result->peer, connected->circuit, &addr);
-    attempt->peer = contact_intern(port, attempt->key, &addr);
+    nat_end_addr(nat, relay, circuit, &addr);
+    attempt->peer = contact_intern(nat->core->port, attempt->key, &addr);
     attempt->step = NAT_STEP_NO_HANDSHAKE;
     struct call_options options = {.done = on_shaken, .owner = attempt};
-    if (transport_ping(nat->transport, attempt->peer, &options) < 0) {
-        try_next(attempt);
+    int call = transport_ping(nat->transport, attempt->peer, &options);
+    if (call < 0) {
+        let_go(attempt);
+        return false;
     }
+    attempt->ping = (uint32_t)call;
+    timer_start(&nat->core->timers, &attempt->timer, stagger_us(nat), on_stagger);
+    return true;
 }
 
 static void on_shaken(void *owner, const struct call_result *result)
@@ -101,6 +174,7 @@ static void on_shaken(void *owner, const struct call_result *result)
     if (result->outcome == CALL_SLOW || attempt->done == NULL) {
         return;
     }
+    attempt->ping = 0;
     if (result->outcome == CALL_ANSWERED) {
         finish(attempt, ERR_OK);
     } else {
@@ -122,6 +196,7 @@ static void finish(struct nat_attempt *attempt, int status)
     nat->counts.connects_won += status == ERR_OK;
     nat_connect_fn done = attempt->done;
     attempt->done = NULL;
+    forget_calls(attempt);
     uint32_t peer = attempt->peer;
     if (peer != PORT_INTERN_NONE) {
         port->ops->intern_retain(port, peer);
@@ -137,6 +212,24 @@ static void finish(struct nat_attempt *attempt, int status)
     let_go(attempt);
     timer_stop(&nat->core->timers, &attempt->timer);
     pool_put(&nat->work->attempts, attempt->index);
+}
+
+/* Relays that are still to answer, and a circuit that was not needed: it ends by itself. */
+static void forget_calls(struct nat_attempt *attempt)
+{
+    struct nat *nat = attempt->nat;
+    for (uint32_t i = 0; i < PRESENCE_RELAYS_MAX; i++) {
+        if (attempt->calls[i] != 0) {
+            transport_cancel(nat->transport, attempt->calls[i]);
+        }
+    }
+    if (attempt->ping != 0) {
+        transport_cancel(nat->transport, attempt->ping);
+    }
+    if (attempt->spare_relay != PORT_INTERN_NONE) {
+        nat->core->port->ops->intern_release(nat->core->port, attempt->spare_relay);
+        attempt->spare_relay = PORT_INTERN_NONE;
+    }
 }
 
 static void let_go(struct nat_attempt *attempt)

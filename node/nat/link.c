@@ -8,6 +8,7 @@
 enum {
     PROVE_US = 2000000, /* For the answer to a probe of a relay. */
     UNPROVED_MAX = 3,   /* So many in a row without one, and the relay is gone. */
+    DOUBT_US = 3000000, /* A relay that answered so recently is not doubted. */
     SAMPLE_MAX = 8,
     REPUBLISH_SHARE = 2, /* A presence goes out again at half its life. */
     PUBLISH_AGAIN_US = 5000000,
@@ -18,6 +19,7 @@ enum {
 
 static void keep(struct nat *nat, struct nat_link *link);
 static void ask_ports(struct nat *nat);
+static void doubt_others(struct nat *nat, uint32_t relay);
 static void drop(struct nat *nat, struct nat_link *link);
 static void reserve(struct nat *nat);
 static uint32_t choose_relay(struct nat *nat);
@@ -135,7 +137,22 @@ void nat_links_proved(struct nat *nat, uint32_t session)
         struct nat_link *link = &nat->work->links[i];
         if (link->state == NAT_LINK_LIVE && link->session == session) {
             link->unproved = 0;
-            link->due_us = core_now(nat->core) + nat->config->keep_us;
+            link->proved_us = core_now(nat->core);
+            link->due_us = link->proved_us + nat->config->keep_us;
+        }
+    }
+}
+
+/* Somebody comes through one relay: if that is because another has died we do not wait for its turn
+ * to find out. */
+static void doubt_others(struct nat *nat, uint32_t relay)
+{
+    uint64_t now_us = core_now(nat->core);
+    for (uint32_t i = 0; i < PRESENCE_RELAYS_MAX; i++) {
+        struct nat_link *link = &nat->work->links[i];
+        if (link->state == NAT_LINK_LIVE && link->peer != relay && link->unproved == 0 &&
+            now_us - link->proved_us > DOUBT_US) {
+            link->due_us = now_us;
         }
     }
 }
@@ -262,6 +279,7 @@ static void on_reserved(void *owner, const struct call_result *result)
     link->session =
         nat_session_with(nat, link->session, &contact_at(nat->core->port, link->peer)->id);
     link->unproved = 0;
+    link->proved_us = now_us;
     link->due_us = now_us + nat->config->keep_us;
     link->renew_us = now_us + life_us / 2;
     link->ends_us = now_us + life_us;
@@ -399,6 +417,7 @@ void nat_on_relay(struct nat *nat, const struct message_from *from,
         if (!is_ours || nat_end_open(nat, from->peer, from->session, from->call) != ERR_OK) {
             return;
         }
+        doubt_others(nat, from->peer);
         end = end_find(nat, from->call, tag);
     }
     end->used_us = core_now(nat->core);

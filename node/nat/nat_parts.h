@@ -78,12 +78,13 @@ enum nat_link_state {
 };
 
 struct nat_link {
-    uint8_t state;     /* enum nat_link_state */
-    uint8_t unproved;  /* Probes in a row without an answer. */
-    uint32_t peer;     /* Of the relay; one reference. */
-    uint32_t session;  /* With it, when last looked at. */
-    uint64_t due_us;   /* Of the next probe. */
-    uint64_t renew_us; /* Of the reservation. */
+    uint8_t state;      /* enum nat_link_state */
+    uint8_t unproved;   /* Probes in a row without an answer. */
+    uint32_t peer;      /* Of the relay; one reference. */
+    uint32_t session;   /* With it, when last looked at. */
+    uint64_t proved_us; /* When it answered last. */
+    uint64_t due_us;    /* Of the next probe. */
+    uint64_t renew_us;  /* Of the reservation. */
     uint64_t ends_us;
     struct voucher voucher;
 };
@@ -112,8 +113,13 @@ struct nat_attempt {
     uint32_t tag;
     uint32_t next; /* Relay of the presence. */
     uint32_t peer; /* Behind the circuit that was taken; one reference or PORT_INTERN_NONE. */
+    uint32_t calls[PRESENCE_RELAYS_MAX]; /* To its relays, 0 when answered. */
+    uint32_t ping;                       /* To the peer, over the circuit; 0 when answered. */
+    uint32_t spare;                      /* Another circuit, 0 for none, */
+    uint32_t spare_relay;                /* and whose: one reference or PORT_INTERN_NONE. */
     uint16_t index;
-    uint8_t step; /* enum nat_step: how far it came. */
+    uint8_t asked; /* Calls to relays under way. */
+    uint8_t step;  /* enum nat_step: how far it came. */
     struct timer timer;
     uint8_t key[CRYPTO_PUBLIC_LEN];
     struct presence presence;
