@@ -41,6 +41,7 @@ static const struct nat_config nat_defaults = {
     .is_relay = true,
     .has_punching = true,
     .has_prediction = true,
+    .has_mapping = true,
     .relays_wanted = 2,
     .opener_ttl = 5, /* HyperDHT: past any boxes of ours, short of the peer's. */
     .punch_rounds = 4,
@@ -139,7 +140,9 @@ int node_start(struct node *node)
 
 void node_on_datagram(struct node *node, int path, const struct port_addr *from, struct slice bytes)
 {
-    transport_on_datagram(&node->transport, path, from, bytes);
+    if (!nat_on_datagram(&node->nat, path, from, bytes)) {
+        transport_on_datagram(&node->transport, path, from, bytes);
+    }
     timerq_settle(&node->core.timers);
 }
 

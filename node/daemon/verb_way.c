@@ -6,9 +6,11 @@
 #define SECOND UINT64_C(1000000)
 
 static void add_box(cJSON *nat, const struct node *node);
+static void add_map(cJSON *nat, const struct node *node);
 static void add_relays(cJSON *nat, const struct node *node);
 static void add_trail(cJSON *object, const struct node *node, const struct nat_trail *trail);
 static uint64_t seconds_until(const struct node *node, uint64_t at_us);
+static void print_map(const cJSON *nat, struct text *out);
 static cJSON *field(const cJSON *object, const char *name);
 
 /* --- this node ------------------------------------------------------------------------------- */
@@ -25,6 +27,7 @@ void verb_add_nat(cJSON *object, const struct node *node)
         verb_add_null(nat, "observed");
     }
     add_box(nat, node);
+    add_map(nat, node);
     add_relays(nat, node);
     verb_add_count(nat, "reservations", nat_reservation_count(own));
     verb_add_count(nat, "circuits", nat_circuit_count(own));
@@ -45,6 +48,28 @@ static void add_box(cJSON *nat, const struct node *node)
     nat_class_of(&node->nat, &class);
     verb_add_text(nat, "mapping", nat_mapping_text(class.mapping));
     verb_add_text(nat, "filtering", nat_filtering_text(class.filtering));
+}
+
+/* The port that the router was asked for. */
+static void add_map(cJSON *nat, const struct node *node)
+{
+    struct nat_map_view view;
+    nat_map_of(&node->nat, &view);
+    bool is_held = view.state == NAT_MAP_GRANTED || view.state == NAT_MAP_INSIDE;
+    cJSON *map = verb_add_object(nat, "port_mapping");
+    verb_add_text(map, "state", nat_map_text(view.state));
+    if (view.state == NAT_MAP_NONE) {
+        return;
+    }
+    verb_add_addr(map, "router", &view.gateway);
+    verb_add_text(map, "protocol", view.is_natpmp ? "NAT-PMP" : "PCP");
+    if (is_held) {
+        verb_add_addr(map, "external", &view.external);
+        verb_add_count(map, "left_s", seconds_until(node, view.ends_us));
+    }
+    if (view.reason[0] != '\0') {
+        verb_add_text(map, "reason", view.reason);
+    }
 }
 
 static void add_relays(cJSON *nat, const struct node *node)
@@ -71,6 +96,7 @@ void verb_print_nat(const cJSON *object, struct text *out)
     if (cJSON_IsString(field(nat, "observed"))) {
         verb_say(nat, out, ", seen at ", "observed", VERB_AS_TEXT, "");
     }
+    print_map(nat, out);
     for (const cJSON *relay = field(nat, "relays")->child; relay != NULL; relay = relay->next) {
         verb_say(relay, out, "\n  relay     ", "id", VERB_AS_ID, "");
         verb_say(relay, out, " at ", "addr", VERB_AS_TEXT, "");
@@ -84,6 +110,24 @@ void verb_print_nat(const cJSON *object, struct text *out)
     if (verb_number_of(nat, "punches_begun") > 0) {
         verb_say(nat, out, "\n  punches   ", "punches_won", VERB_AS_COUNT, " of ");
         verb_say(nat, out, "", "punches_begun", VERB_AS_COUNT, " got through");
+    }
+}
+
+static void print_map(const cJSON *nat, struct text *out)
+{
+    const cJSON *map = field(nat, "port_mapping");
+    if (map == NULL || field(map, "router") == NULL) {
+        return;
+    }
+    verb_say(map, out, "\n  router    ", "router", VERB_AS_TEXT, ": ");
+    verb_say(map, out, "a port asked for by ", "protocol", VERB_AS_TEXT, ", ");
+    verb_say(map, out, "", "state", VERB_AS_TEXT, "");
+    if (field(map, "external") != NULL) {
+        verb_say(map, out, ": ", "external", VERB_AS_TEXT, "");
+        verb_say(map, out, " for another ", "left_s", VERB_AS_S, "");
+    }
+    if (field(map, "reason") != NULL) {
+        verb_say(map, out, " (", "reason", VERB_AS_TEXT, ")");
     }
 }
 
@@ -112,6 +156,11 @@ static void add_trail(cJSON *object, const struct node *node, const struct nat_t
         verb_add_text(object, "help", nat_step_help((enum nat_step)trail->step));
         verb_add_count(object, "failed_punches", trail->attempts);
         verb_add_count(object, "again_s", seconds_until(node, trail->again_us));
+        struct nat_map_view map;
+        nat_map_of(&node->nat, &map);
+        if (map.state != NAT_MAP_NONE) {
+            verb_add_text(object, "port_mapping", nat_map_text(map.state));
+        }
     }
     if (trail->punch_us > 0) {
         verb_add_count(object, "punch_us", trail->punch_us);
@@ -145,6 +194,10 @@ void verb_print_way(const cJSON *object, struct text *out)
              strcmp(way, "none") == 0 ? "  is not reached: " : "  not better: ", "step",
              VERB_AS_TEXT, "");
     verb_say(object, out, "; ", "help", VERB_AS_TEXT, "\n");
+    if (field(object, "port_mapping") != NULL) {
+        verb_say(object, out, "  a port asked for at our own router: ", "port_mapping",
+                 VERB_AS_TEXT, "\n");
+    }
     if (verb_number_of(object, "again_s") > 0) {
         verb_say(object, out, "  and is tried again in ", "again_s", VERB_AS_S,
                  " at the earliest\n");

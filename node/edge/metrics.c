@@ -143,6 +143,14 @@ static void write_nat(struct exposition *out, const struct node *node)
                       "Attempts to reach a node by a relay, and those that got through.");
     exposition_count(out, nat->counts.connects_begun, "result=\"begun\"");
     exposition_count(out, nat->counts.connects_won, "result=\"won\"");
+    struct nat_map_view map;
+    nat_map_of(nat, &map);
+    gauge(out, "meshtwin_nat_port_mapped", "Whether the router has given the node a port.",
+          map.state == NAT_MAP_GRANTED);
+    exposition_family(out, "meshtwin_nat_port_requests", EXPOSITION_COUNTER,
+                      "Requests for a port to the router, and ports and renewals granted.");
+    exposition_count(out, nat->counts.maps_asked, "result=\"asked\"");
+    exposition_count(out, nat->counts.maps_granted, "result=\"granted\"");
     counter(out, "meshtwin_nat_relayed_bytes", "Bytes of datagrams passed on for others.",
             nat->counts.relayed_bytes);
     counter(out, "meshtwin_nat_vouchers_forged", "Vouchers shown that this node never gave.",

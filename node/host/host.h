@@ -13,6 +13,7 @@
 #ifndef NODE_HOST_HOST_H
 #define NODE_HOST_HOST_H
 
+#include <stdio.h>
 #include <uv.h>
 
 #include "node/node.h"
@@ -115,6 +116,11 @@ void host_observe(const struct host *host, struct host_view *view);
 /* The addresses of this machine that others may reach it at, public ones first; ports are 0. How
  * many of at most `max`. */
 size_t host_own_addrs(struct port_addr *addrs, size_t max);
+
+/* The router that this machine's IPv4 default route leads to, at the port where it takes requests
+ * for ports; and the same from the text of /proc/net/route. False when there is none. */
+bool host_router(struct port_addr *addr);
+bool host_router_read(FILE *routes, struct port_addr *addr);
 
 /* A name or a numeric address to port addresses, in the order of the resolver; `done` is called
  * from the loop, later, with ERR_OK and at least one, or a negative ERR_*. */

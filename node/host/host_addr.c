@@ -1,12 +1,19 @@
 /* host_addr.c - addresses as the node, the kernel and people write them. */
 #include <arpa/inet.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "node/base/must.h"
 #include "node/host/loop.h"
+#include "node/nat/pcp.h"
 
-enum { PORT_MAX = 65535 };
+enum {
+    PORT_MAX = 65535,
+    ROUTE_LINE_SIZE = 256,
+    ROUTE_UP = 1, /* RTF_UP and RTF_GATEWAY of <linux/route.h>. */
+    ROUTE_GATEWAY = 2,
+};
 
 static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
@@ -74,6 +81,41 @@ size_t host_own_addrs(struct port_addr *addrs, size_t max)
     }
     uv_free_interface_addresses(list, count);
     return found;
+}
+
+bool host_router(struct port_addr *addr)
+{
+    FILE *routes = fopen("/proc/net/route", "re");
+    bool is_found = routes != NULL && host_router_read(routes, addr);
+    if (routes != NULL) {
+        fclose(routes);
+    }
+    return is_found;
+}
+
+/* Lines of: interface, destination, gateway, flags, references, uses, metric, mask; addresses as
+ * the number that their bytes are on this machine. */
+bool host_router_read(FILE *routes, struct port_addr *addr)
+{
+    char line[ROUTE_LINE_SIZE];
+    unsigned long best = ULONG_MAX;
+    while (fgets(line, sizeof line, routes) != NULL) {
+        unsigned destination;
+        unsigned gateway;
+        unsigned flags;
+        unsigned mask;
+        unsigned long metric;
+        bool is_route = sscanf(line, "%*s %x %x %x %*u %*u %lu %x", &destination, &gateway, &flags,
+                               &metric, &mask) == 5;
+        if (is_route && destination == 0 && mask == 0 && (flags & ROUTE_UP) != 0 &&
+            (flags & ROUTE_GATEWAY) != 0 && metric < best) {
+            best = metric;
+            *addr = (struct port_addr){.port = {PCP_PORT >> 8, PCP_PORT & UINT8_MAX}};
+            memcpy(addr->ip, v4_prefix, sizeof v4_prefix);
+            memcpy(addr->ip + sizeof v4_prefix, &gateway, sizeof gateway);
+        }
+    }
+    return best != ULONG_MAX;
 }
 
 bool host_port_parse(const char *text, uint16_t *port)

@@ -15,6 +15,7 @@ enum {
     LOOP_RECEIVE_BYTES = LOOP_RECEIVE_SLOTS * LOOP_RECEIVE_SLOT_BYTES,
     PORT_TRIES_MAX = 16, /* Free for UDP, but taken for TCP. */
 };
+#define GATEWAY_US UINT64_C(30000000) /* Between two looks at the routes. */
 
 static int udp_open(struct host *host, char reason[HOST_REASON_SIZE]);
 static int free_path(const struct host *host);
@@ -130,6 +131,21 @@ void host_path_close(struct port *port, int path)
     batch_flush(&host->loop->batch); /* It may hold datagrams of this socket. */
     socket_close(host->paths[path - 1]);
     host->paths[path - 1] = NULL;
+}
+
+/* A file of the kernel's, read while a node has need of it: a machine moves now and then. */
+bool host_gateway(struct port *port, struct port_addr *addr)
+{
+    struct host *host = host_of(port);
+    uint64_t now_us = host_loop_now_us(host->loop);
+    if (host->gateway_us == 0 || now_us - host->gateway_us >= GATEWAY_US) {
+        host->gateway_us = now_us;
+        if (!host_router(&host->gateway)) {
+            host->gateway = (struct port_addr){.port = {0}};
+        }
+    }
+    *addr = host->gateway;
+    return host->gateway.port[0] != 0;
 }
 
 int host_send(struct port *port, int path, const struct port_addr *to, struct slice bytes,

@@ -150,10 +150,12 @@ struct host {
     struct host_life *life; /* Likewise. */
     struct store *store;    /* NULL after a node has ended, until the next one starts. */
     uv_timer_t timer;
-    uint64_t wake_us;        /* The node's one pending wake-up. */
-    bool is_waking;          /* Its wake-up entry is running. */
-    uint32_t handles;        /* That libuv holds. */
-    struct host_view counts; /* What the open store and sockets do not count themselves. */
+    uint64_t wake_us;         /* The node's one pending wake-up. */
+    bool is_waking;           /* Its wake-up entry is running. */
+    uint32_t handles;         /* That libuv holds. */
+    struct host_view counts;  /* What the open store and sockets do not count themselves. */
+    struct port_addr gateway; /* Port 0: none. */
+    uint64_t gateway_us;      /* When it was looked for; 0: never. */
     struct host_socket *main;
     struct host_socket *paths[HOST_PATHS_MAX]; /* Path n at n - 1. */
     uint8_t carriers[HOST_PATHS_MAX];          /* enum port_carrier of those that are no sockets. */
@@ -247,6 +249,7 @@ void deliveries_free(struct deliveries *deliveries);
 
 /* host_work.c */
 int host_work(struct port *port, struct port_work *work);
+bool host_gateway(struct port *port, struct port_addr *addr);
 int host_resolve(struct port *port, const char *name, uint32_t ticket);
 void host_entropy(struct port *port, void *buffer, size_t len);
 

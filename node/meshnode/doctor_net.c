@@ -130,6 +130,7 @@ static void open_hosts(struct asking *asking)
     char reason[HOST_REASON_SIZE];
     node_config_default(&asking->config);
     asking->config.nat.reach = NAT_REACH_CLIENT;
+    asking->config.nat.has_mapping = false;
     asking->config.dht.join_wait_us = JOIN_NEVER_S * UINT64_C(1000000);
     asking->config.ledger.peers_max = 0;
     asking->is_own_port = open_host(asking, BY_UDP, port, reason);

@@ -51,6 +51,8 @@ const struct option settings_options[] = {
      "whether strangers can reach it: auto (find out), public or client"},
     {0, "no-relay", NULL, OPTION_FLAG, AT(no_relay), NULL,
      "do not relay for nodes that strangers cannot reach"},
+    {0, "no-port-mapping", NULL, OPTION_FLAG, AT(no_port_mapping), NULL,
+     "do not ask the router for a port when strangers cannot reach it"},
     {0, "http", "ADDR:PORT", OPTION_TEXT, AT(http), NULL,
      "HTTP face, or off (default 127.0.0.1 at PORT + 1000)"},
     {0, "http-token", "FILE", OPTION_TEXT, AT(http_token), NULL,
@@ -186,6 +188,7 @@ void settings_nat(const struct settings *settings, struct nat_config *nat)
     bool is_untold = settings->masking && reach == NAT_REACH_AUTO;
     nat->reach = (uint8_t)(is_untold ? NAT_REACH_PUBLIC : reach);
     nat->is_relay = !settings->no_relay;
+    nat->has_mapping = !settings->no_port_mapping && !settings->masking;
 }
 
 void settings_guard(const struct settings *settings, struct guard_config *guard)

@@ -39,6 +39,7 @@ struct settings {
     bool masking;
     int reach; /* Index of its names. */
     bool no_relay;
+    bool no_port_mapping;
     const char *http; /* "off", or an address. */
     const char *http_token;
     const char *control;

@@ -54,7 +54,8 @@ bool nat_birthday_start(struct nat_punch *punch)
 static bool find_peer(const struct nat_punch *punch, struct port_addr *peer)
 {
     for (uint32_t i = 0; i < punch->count; i++) {
-        if (punch->candidates[i].type == CANDIDATE_SERVER_REFLEXIVE) {
+        if (punch->candidates[i].type == CANDIDATE_SERVER_REFLEXIVE ||
+            punch->candidates[i].type == CANDIDATE_MAPPED) {
             *peer = punch->candidates[i].addr;
             return true;
         }

@@ -100,6 +100,19 @@ bool nat_was_stranger(const struct nat *nat, const struct port_addr *addr, uint6
     return false;
 }
 
+uint64_t nat_flow_since(const struct nat *nat, const struct port_addr *addr)
+{
+    uint64_t tag = tag_of(addr);
+    uint64_t now_us = core_now(nat->core);
+    const struct nat_flow *flows = nat->work != NULL ? nat->work->flows : NULL;
+    for (uint32_t i = 0; flows != NULL && i < nat->config->flows_max; i++) {
+        if (flows[i].tag == tag && now_us - flows[i].used_us < nat->config->flow_us) {
+            return flows[i].since_us;
+        }
+    }
+    return 0;
+}
+
 uint32_t nat_flow_count(const struct nat *nat)
 {
     const struct nat_work *work = nat->work;

@@ -51,6 +51,7 @@ void nat_stop(struct nat *nat)
     struct port *port = nat->core->port;
     timer_stop(&nat->core->timers, &work->tick);
     timer_stop(&nat->core->timers, &work->check);
+    nat_map_drop(nat);
     nat_links_drop(nat);
     nat_streams_close(nat);
     for (uint16_t place = 0; place < work->attempts.made; place++) {
@@ -102,6 +103,7 @@ void nat_become(struct nat *nat, bool is_server)
     remember_served(nat);
     if (!is_server) {
         nat_watch(nat);
+        nat_map_check(nat);
     } else if (nat->work != NULL) {
         nat_links_drop(nat);
     }
@@ -137,6 +139,9 @@ void nat_observe(struct nat *nat, const struct port_addr *peer, uint16_t path,
                  const struct port_addr *observed, uint64_t asked_us)
 {
     struct nat_work *work = nat_work_of(nat);
+    if (path == PORT_MAIN_PATH && nat_map_is_older(nat, peer)) {
+        return;
+    }
     if (work != NULL) {
         struct reader port = reader_of(slice_of(observed->port, sizeof observed->port));
         struct classify_sight sight = {
@@ -188,6 +193,11 @@ bool nat_is_any(const struct nat *nat)
     static const uint8_t any_v4[16] = {[10] = 0xff, [11] = 0xff};
     const uint8_t *ip = nat->core->port->local.ip;
     return memcmp(ip, any_v6, sizeof any_v6) == 0 || memcmp(ip, any_v4, sizeof any_v4) == 0;
+}
+
+bool nat_on_datagram(struct nat *nat, int path, const struct port_addr *from, struct slice bytes)
+{
+    return nat_map_hear(nat, path, from, bytes);
 }
 
 bool nat_is_fresh(const struct nat *nat, const struct transport_session *session)
@@ -315,6 +325,7 @@ static void on_tick(struct timer *timer)
     struct nat_work *work = container_of(timer, struct nat_work, tick);
     struct nat *nat = work->owner;
     nat_links_tick(nat);
+    nat_map_tick(nat);
     nat_relay_tick(nat);
     nat_paths_tick(nat);
     if (!nat->is_server || has_watch(work)) {

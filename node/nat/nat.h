@@ -11,6 +11,7 @@
  *      nat_connect       CONNECT -> circuit -> IK through it -> session                attempt.c
  *      direct            PUNCH, PUNCH_GO -> probes both ways -> hooks.proved -> moved  punch.c
  *      for others        reservations, circuits, accounts                              relay.c
+ *      a port            PCP, NAT-PMP -> router -> am I reachable now?                 map.c
  *
  * To the transport a peer behind a relay has an address of our own making (transport_is_relayed):
  * what goes there is wrapped into RELAY messages to the relay, what comes is unwrapped and received
@@ -45,6 +46,7 @@ struct nat_config {
     bool is_relay;          /* A server relays for clients. */
     bool has_punching;      /* False: what is relayed stays so. */
     bool has_prediction;    /* Behind a box that counts its ports up, the next ones are named. */
+    bool has_mapping;       /* A client asks its router for a port. */
     uint8_t relays_wanted;  /* 1..PRESENCE_RELAYS_MAX. */
     uint8_t opener_ttl;     /* Of datagrams that open our own box and reach no other. */
     uint8_t punch_rounds;   /* Of probes in one attempt. */
@@ -139,6 +141,8 @@ struct nat_counts {
     uint32_t circuits_given;
     uint32_t refused; /* Reservations and circuits. */
     uint32_t vouchers_forged;
+    uint32_t maps_asked;    /* Requests to our router, */
+    uint32_t maps_granted;  /* and what it gave, renewals among it. */
     uint64_t relayed_bytes; /* Of datagrams that were passed on for others. */
     uint64_t relayed_datagrams;
     uint64_t wrapped_bytes;   /* Of our own that went to relays, */
@@ -221,6 +225,10 @@ void nat_on_hung_up(struct nat *nat, const struct message_from *from,
 void nat_on_unreachable(struct nat *nat, const struct port_addr *addrs, uint32_t count);
 void nat_on_path(struct nat *nat, int path, enum port_path_event event);
 
+/* Every datagram comes here first. True when it was from our router, which answers requests for
+ * ports to the main path. */
+bool nat_on_datagram(struct nat *nat, int path, const struct port_addr *from, struct slice bytes);
+
 /* Somebody begins a handshake with us from there. */
 void nat_on_stranger(struct nat *nat, const struct port_addr *addr);
 
@@ -274,6 +282,27 @@ bool nat_voucher(const struct nat *nat, uint32_t number, struct voucher *voucher
 
 /* What kind of box is in front of us, as far as is known. */
 void nat_class_of(const struct nat *nat, struct nat_class *class);
+
+/* How the router has answered the request for a port. */
+enum nat_map_state {
+    NAT_MAP_NONE, /* There was no need, or nobody to ask. */
+    NAT_MAP_ASKING,
+    NAT_MAP_GRANTED,
+    NAT_MAP_INSIDE, /* Granted at a private address: another box is behind the router. */
+    NAT_MAP_REFUSED,
+    NAT_MAP_SILENT,
+};
+struct nat_map_view {
+    enum nat_map_state state;
+    bool is_natpmp;            /* Not PCP. */
+    struct port_addr gateway;  /* The router that was asked. */
+    struct port_addr external; /* GRANTED, INSIDE. */
+    uint64_t ends_us;          /* The same, unless it is renewed. */
+    const char *reason;        /* REFUSED: the router's; else "". */
+};
+void nat_map_of(const struct nat *nat, struct nat_map_view *view);
+/* "not asked", "granted", ... */
+const char *nat_map_text(enum nat_map_state state);
 
 const char *nat_check(const struct nat *nat);
 

@@ -7,6 +7,7 @@
 #define NODE_NAT_NAT_PARTS_H
 
 #include "node/nat/nat.h"
+#include "node/nat/pcp.h"
 #include "node/wire/codec.h"
 
 #define NAT_SECOND UINT64_C(1000000)
@@ -208,6 +209,30 @@ struct nat_account {
     uint16_t circuits;
 };
 
+/* --- map.c: the port that the router gives us --------------------------------------------------
+ */
+
+struct nat_map {
+    struct nat *nat;
+    struct timer timer;        /* The next request, or the end of what was granted. */
+    struct port_addr gateway;  /* Who was asked, */
+    struct port_addr client;   /* and where it sees us. */
+    struct port_addr external; /* Granted; port 0: nothing is. */
+    struct pcp_nonce nonce;
+    struct pcp_epoch epoch;
+    uint64_t granted_us; /* When it was new. */
+    uint64_t ends_us;
+    uint32_t pause_us; /* To the next request of the round, */
+    uint8_t sent;      /* which has so many. */
+    uint8_t state;     /* enum nat_map_state */
+    bool is_asking;
+    bool is_natpmp;
+    bool has_address; /* NAT-PMP tells address and port one after the other. */
+    bool is_moved;    /* Peers that we had dealings with before see us elsewhere. */
+    uint8_t result;   /* Of the last refusal, in the words of its protocol. */
+    uint8_t address[4];
+};
+
 struct nat_work {
     struct nat *owner;
     struct timer tick; /* Once a second while there is anything to watch. */
@@ -240,12 +265,14 @@ struct nat_work {
     struct classify ports; /* What was seen of those alone, with nothing sent in between. */
     uint16_t port_newest;  /* Of the newest mapping seen; 0: none. */
     struct nat_birthday *birthday;
+    struct nat_map *map; /* NULL: nobody was asked. */
     /* Extra paths that sessions have moved to: closed when the session is gone. */
     struct {
         uint32_t session;
         uint16_t path;
     } kept[NAT_KEPT_MAX];
     bool is_asking;
+    bool is_outdated;    /* What is asked: things have changed since. */
     uint64_t publish_us; /* When the presence is to go out; 0: at once. */
 };
 
@@ -258,6 +285,8 @@ void nat_watch(struct nat *nat);
 uint32_t nat_session_with(const struct nat *nat, uint32_t session, const struct node_id *id);
 
 void nat_reach_start(struct nat *nat);
+/* Things have changed: what was found out is worth nothing, and is asked again. */
+void nat_reach_again(struct nat *nat);
 bool nat_reach_proved(struct nat *nat, uint32_t session, const struct transport_way *way);
 void nat_become(struct nat *nat, bool is_server);
 /* Where a peer says that it sees the socket of this path, by a datagram that left at asked_us. */
@@ -272,6 +301,22 @@ bool nat_is_any(const struct nat *nat);
 /* Where our main path is bound; for one that is bound to any, where `observed` says that it is if
  * that is an address of this machine. */
 struct port_addr nat_local(const struct nat *nat, const struct port_addr *observed);
+
+/* Since when the box has remembered that address, as far as we know; 0: it does not. */
+uint64_t nat_flow_since(const struct nat *nat, const struct port_addr *addr);
+
+/* Asks the router when there is need, and it was not asked yet. */
+void nat_map_tick(struct nat *nat);
+/* Strangers do not reach us (any more): does it still know of us? */
+void nat_map_check(struct nat *nat);
+/* Gives the port back. */
+void nat_map_drop(struct nat *nat);
+/* True when it was from the router. */
+bool nat_map_hear(struct nat *nat, int path, const struct port_addr *from, struct slice bytes);
+/* Whether this is where the router sends from and to for us; and whether what that address saw of
+ * us was before it did: boxes keep what they have begun with a peer. */
+bool nat_map_is_external(const struct nat *nat, const struct port_addr *addr);
+bool nat_map_is_older(const struct nat *nat, const struct port_addr *peer);
 
 /* Whether a probe may go to an address that nothing was sent to. */
 bool nat_may_probe(struct nat *nat, const struct port_addr *addr);

@@ -138,10 +138,18 @@ static void gather(const struct nat *nat, struct message_punch *side)
     side->filtering = class.filtering;
     side->count = 0;
     gather_own(nat, side);
+    struct nat_map_view map;
+    nat_map_of(nat, &map);
+    if (map.state == NAT_MAP_GRANTED && !port_addr_equal(&nat->observed, &map.external)) {
+        side->candidates[side->count++] =
+            (struct candidate){.type = CANDIDATE_MAPPED, .addr = map.external};
+    }
     const struct port_addr local = nat_local(nat, &nat->observed);
     if (nat->has_observed && !port_addr_equal(&nat->observed, &local)) {
+        bool is_mapped = nat_map_is_external(nat, &nat->observed);
         side->candidates[side->count++] =
-            (struct candidate){.type = CANDIDATE_SERVER_REFLEXIVE, .addr = nat->observed};
+            (struct candidate){.type = is_mapped ? CANDIDATE_MAPPED : CANDIDATE_SERVER_REFLEXIVE,
+                               .addr = nat->observed};
         predict(nat, &class, side);
     }
 }

@@ -52,6 +52,17 @@ void nat_reach_start(struct nat *nat)
     ask(nat);
 }
 
+void nat_reach_again(struct nat *nat)
+{
+    struct nat_work *work = nat_work_of(nat);
+    if (work == NULL || nat->config->reach != NAT_REACH_AUTO) {
+        return;
+    }
+    work->rounds = 0;
+    work->is_outdated = work->is_asking;
+    nat_reach_start(nat);
+}
+
 /* One after the other: each names another stranger, and none of them can lie us into the tables. */
 static void ask(struct nat *nat)
 {
@@ -95,6 +106,7 @@ static uint32_t choose_asked(struct nat *nat)
         for (uint32_t j = 0; j < work->asked_count; j++) {
             is_asked |= work->asked[j] == prefix;
         }
+        is_asked |= nat_map_is_older(nat, &contact_at(nat->core->port, peers[i])->addr);
         if (!is_asked && nat_may_open(nat, &contact_at(nat->core->port, peers[i])->addr)) {
             chosen = peers[i];
             break;
@@ -115,6 +127,11 @@ static void on_reached(void *owner, const struct call_result *result)
         return;
     }
     work->is_asking = false;
+    if (work->is_outdated) {
+        work->is_outdated = false;
+        nat_reach_start(nat);
+        return;
+    }
     if (result->outcome == CALL_ANSWERED) {
         const struct message_reached *reached = &result->answer->reached;
         nat_observe(nat, &contact_at(nat->core->port, result->peer)->addr, PORT_MAIN_PATH,
@@ -132,7 +149,8 @@ static void on_reached(void *owner, const struct call_result *result)
 }
 
 /* What the answer is worth. Whom we have written to before is no stranger: our box may be open to
- * it for that. Another port of the asked is none either, unless no box is in sight. */
+ * it for that. Another port of the asked is none either, unless no box is in sight, or the router
+ * has said that it lets in everybody where we are seen. */
 static enum reached_status judge(struct nat *nat, enum reach_from from,
                                  const struct message_reached *reached)
 {
@@ -148,6 +166,7 @@ static enum reached_status judge(struct nat *nat, enum reach_from from,
     }
     classify_probed(&nat->work->classify, CLASSIFY_OTHER_PORT, true);
     bool is_bare = port_addr_equal(&reached->observed, &local) ||
+                   nat_map_is_external(nat, &reached->observed) ||
                    (nat_is_any(nat) && classify_is_private(&reached->observed));
     return is_bare ? REACHED_YES : REACHED_UNKNOWN;
 }
@@ -159,6 +178,9 @@ static bool is_steady(const struct nat *nat)
     struct nat_class class;
     nat_class_of(nat, &class);
     const struct port_addr local = nat_local(nat, &nat->observed);
+    if (nat_map_is_external(nat, &nat->observed)) {
+        return true;
+    }
     return !class.is_dependent &&
            (class.mapping != NAT_MAPPING_UNKNOWN || port_addr_equal(&nat->observed, &local));
 }

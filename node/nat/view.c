@@ -1,4 +1,5 @@
 /* view.c - what people are shown of it: nothing here changes anything. */
+#include "node/base/must.h"
 #include "node/nat/nat_parts.h"
 
 const char *nat_reach_text(const struct nat *nat)
@@ -38,4 +39,33 @@ void nat_way_of(const struct nat *nat, const struct transport_session *session,
         trail.way == NAT_WAY_PUNCHED) {
         view->way = NAT_WAY_PUNCHED;
     }
+}
+
+void nat_map_of(const struct nat *nat, struct nat_map_view *view)
+{
+    const struct nat_map *map = nat->work != NULL ? nat->work->map : NULL;
+    *view = (struct nat_map_view){.reason = ""};
+    if (map == NULL) {
+        return;
+    }
+    view->state = (enum nat_map_state)map->state;
+    view->is_natpmp = map->is_natpmp;
+    view->gateway = map->gateway;
+    if (view->state == NAT_MAP_GRANTED || view->state == NAT_MAP_INSIDE) {
+        view->external = map->external;
+        view->ends_us = map->ends_us;
+    } else if (view->state == NAT_MAP_REFUSED) {
+        view->reason =
+            map->is_natpmp ? natpmp_result_text(map->result) : pcp_result_text(map->result);
+    }
+}
+
+const char *nat_map_text(enum nat_map_state state)
+{
+    static const char *const texts[] = {
+        [NAT_MAP_NONE] = "not asked",  [NAT_MAP_ASKING] = "asking",
+        [NAT_MAP_GRANTED] = "granted", [NAT_MAP_INSIDE] = "granted, behind another box",
+        [NAT_MAP_REFUSED] = "refused", [NAT_MAP_SILENT] = "no answer"};
+    must(state <= NAT_MAP_SILENT);
+    return texts[state];
 }

@@ -124,6 +124,9 @@ struct port_ops {
      */
     int (*send)(struct port *port, int path, const struct port_addr *to, struct slice bytes,
                 struct port_send_flags flags);
+    /* Where the router in front of this machine takes requests for ports (RFC 6887 section 8.1).
+     * False: none is known. It changes when the machine moves; whoever cares asks again. */
+    bool (*gateway)(struct port *port, struct port_addr *addr);
     /* Name to addresses; the answer comes by node_on_resolved() with the same ticket. */
     int (*resolve)(struct port *port, const char *name, uint32_t ticket);
 

@@ -38,10 +38,13 @@ static uint32_t chain_of(const struct host *host, uint32_t chain[WORLD_BOX_DEPTH
 static uint32_t goal_of(const struct host *host, const uint32_t *chain, uint32_t count,
                         uint32_t depth);
 static uint32_t host_at(const struct world *world, uint32_t realm, uint32_t ip);
+static size_t pcp_answer(struct host *host, struct box *box, struct slice bytes,
+                         uint8_t buffer[PCP_ANSWER_MAX]);
+static size_t natpmp_answer(struct host *host, struct box *box, struct slice bytes,
+                            uint8_t buffer[PCP_ANSWER_MAX]);
 static void answer_map(struct host *host, struct box *box, const struct pcp_request *request,
                        struct pcp_answer *answer);
-static void answer_send(struct host *host, int path, const struct pcp_answer *answer,
-                        uint64_t leave_us);
+static void answer_send(struct host *host, int path, struct slice bytes, uint64_t leave_us);
 
 static uint32_t host_box(const struct host *host)
 {
@@ -69,7 +72,8 @@ uint32_t world_add_box(struct world *world, uint32_t group24, const struct napt_
                         .first_host = HOST_NONE,
                         .shard = (uint8_t)(number % world->shard_count),
                         .is_firewall = config->is_firewall,
-                        .maps_on_request = config->maps_on_request};
+                        .maps_on_request = config->maps_on_request,
+                        .is_natpmp_only = config->is_natpmp_only};
     if (outer != WORLD_BOX_NONE) {
         const struct box *around = &world->boxes[outer];
         must(around->depth + 1 < WORLD_BOX_DEPTH_MAX);
@@ -446,6 +450,16 @@ static uint32_t gateway_of(const struct host *host)
     return (host_ip(host) & ~(uint32_t)UINT8_MAX) | 1;
 }
 
+bool host_gateway(struct port *port, struct port_addr *addr)
+{
+    const struct host *host = host_of(port);
+    if (!addr_is_private(host_ip(host))) {
+        return false;
+    }
+    addr_set(addr, gateway_of(host), PCP_PORT);
+    return true;
+}
+
 bool box_is_asked(const struct host *host, const struct port_addr *to)
 {
     uint32_t ip;
@@ -453,21 +467,36 @@ bool box_is_asked(const struct host *host, const struct port_addr *to)
            addr_port(to) == PCP_PORT;
 }
 
-/* By the box that translates, in the order of RFC 6887 section 8.2; where it takes no requests
- * there is nobody to answer. What it changes it changes now, a millisecond before the request is
- * there: it has no event of its own. */
+/* By the box that translates; where it takes no requests there is nobody to answer. What it changes
+ * it changes now, a millisecond before the request is there: it has no event of its own. */
 void box_on_request(struct host *host, int path, struct slice bytes, uint64_t arrive_us)
 {
     struct world *world = world_of(host);
     struct box *box = &world->boxes[world->boxes[host_box(host)].realm];
-    struct pcp_request request;
-    if (!box->maps_on_request || !pcp_read_request(bytes, &request)) {
-        return;
+    uint8_t answer[PCP_ANSWER_MAX];
+    if (box->maps_on_request) {
+        size_t len = box->is_natpmp_only || (bytes.len > 0 && bytes.data[0] == 0)
+                         ? natpmp_answer(host, box, bytes, answer)
+                         : pcp_answer(host, box, bytes, answer);
+        answer_send(host, path, slice_of(answer, len), arrive_us);
     }
-    struct pcp_answer answer = {.opcode = request.opcode,
-                                .result = PCP_SUCCESS,
-                                .epoch_s =
-                                    (uint32_t)((host_now_us(host) - box->begun_us) / US_PER_S)};
+}
+
+static uint32_t epoch_of(const struct host *host, const struct box *box)
+{
+    return (uint32_t)((host_now_us(host) - box->begun_us) / US_PER_S);
+}
+
+/* In the order of RFC 6887 section 8.2. */
+static size_t pcp_answer(struct host *host, struct box *box, struct slice bytes,
+                         uint8_t buffer[PCP_ANSWER_MAX])
+{
+    struct pcp_request request;
+    if (!pcp_read_request(bytes, &request)) {
+        return 0;
+    }
+    struct pcp_answer answer = {
+        .opcode = request.opcode, .result = PCP_SUCCESS, .epoch_s = epoch_of(host, box)};
     if (request.has_unknown) {
         answer.result = PCP_UNSUPPORTED_OPTION;
     } else if (memcmp(request.client, host->port.local.ip, sizeof request.client) != 0) {
@@ -481,7 +510,40 @@ void box_on_request(struct host *host, int path, struct slice bytes, uint64_t ar
         answer.map.protocol = request.map.protocol;
         answer.map.internal_port = request.map.internal_port;
     }
-    answer_send(host, path, &answer, arrive_us);
+    return pcp_write_answer(&answer, buffer);
+}
+
+/* What it cannot read is of a protocol that it does not speak: RFC 6886 section 3.5. */
+static size_t natpmp_answer(struct host *host, struct box *box, struct slice bytes,
+                            uint8_t buffer[PCP_ANSWER_MAX])
+{
+    struct natpmp_request request;
+    struct natpmp_answer answer = {.epoch_s = epoch_of(host, box)};
+    if (!natpmp_read_request(bytes, &request)) {
+        answer.result = NATPMP_UNSUPPORTED_VERSION;
+        return natpmp_write_answer(&answer, buffer);
+    }
+    answer.opcode = request.opcode;
+    if (request.opcode == NATPMP_EXTERNAL) {
+        struct port_addr own;
+        addr_set(&own, napt_external_ip(box->nat), 0);
+        memcpy(answer.external, own.ip + sizeof own.ip - sizeof answer.external,
+               sizeof answer.external);
+        return natpmp_write_answer(&answer, buffer);
+    }
+    struct napt_end inside = {host_ip(host), request.internal_port};
+    struct napt_end external;
+    uint64_t granted_us;
+    int status = napt_request(
+        box->nat, host_now_us(host), request.opcode == NATPMP_MAP_UDP ? NAPT_UDP : NAPT_TCP,
+        &inside, request.lifetime_s * US_PER_S, request.external_port, &external, &granted_us);
+    if (status != ERR_OK) {
+        answer.result = status == ERR_FULL ? NATPMP_NO_RESOURCES : NATPMP_NOT_AUTHORIZED;
+    }
+    answer.internal_port = request.internal_port;
+    answer.external_port = external.port;
+    answer.lifetime_s = (uint32_t)(granted_us / US_PER_S);
+    return natpmp_write_answer(&answer, buffer);
 }
 
 static void answer_map(struct host *host, struct box *box, const struct pcp_request *request,
@@ -514,20 +576,21 @@ static void answer_map(struct host *host, struct box *box, const struct pcp_requ
     }
 }
 
-static void answer_send(struct host *host, int path, const struct pcp_answer *answer,
-                        uint64_t leave_us)
+/* Nothing is sent of no length. */
+static void answer_send(struct host *host, int path, struct slice bytes, uint64_t leave_us)
 {
-    uint8_t bytes[PCP_ANSWER_MAX];
-    size_t len = pcp_write_answer(answer, bytes);
     struct packet *packet;
-    uint32_t index = packet_get(host->shard, len, &packet);
-    packet->len = (uint16_t)len;
+    if (bytes.len == 0) {
+        return;
+    }
+    uint32_t index = packet_get(host->shard, bytes.len, &packet);
+    packet->len = (uint16_t)bytes.len;
     packet->kept = packet->len;
     addr_set(&packet->from, gateway_of(host), PCP_PORT);
     packet->to_port = (uint16_t)(HOST_PORT + path);
     packet->is_received = false;
     packet->is_segment = false;
     packet->depth = WORLD_BOX_DEPTH_MAX; /* All boxes are behind it. */
-    memcpy(packet->bytes, bytes, len);
+    memcpy(packet->bytes, bytes.data, bytes.len);
     host_post(host, leave_us + NET_LATENCY_MIN_US, HOST_EVENT_DATAGRAM, index);
 }

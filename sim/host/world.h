@@ -172,6 +172,7 @@ struct box {
     uint8_t shard;
     bool is_firewall;
     bool maps_on_request;
+    bool is_natpmp_only;
     /* Of a realm: its members, hosts and MEMBER_BOX | boxes, in the order of their addresses. */
     uint32_t member_count;
     uint32_t member_cap;
@@ -403,6 +404,7 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
 int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
                    const struct port_addr *remote);
 void host_path_close(struct port *port, int path);
+bool host_gateway(struct port *port, struct port_addr *addr);
 int host_resolve(struct port *port, const char *name, uint32_t ticket);
 /* Who gets the packet behind the boxes that stand before the host; NULL when they let it not pass.
  */

@@ -80,7 +80,8 @@ struct napt_config {
     bool has_hairpin;     /* RFC 4787 section 6: inside to inside by the external address. */
     bool is_udp_blocked;  /* Nothing of UDP passes, in or out. */
     bool refreshes_in;    /* What comes in keeps a mapping alive too: RFC 4787 REQ-6. */
-    bool maps_on_request; /* Answers PCP (RFC 6887). */
+    bool maps_on_request; /* Answers PCP (RFC 6887) and NAT-PMP (RFC 6886); */
+    bool is_natpmp_only;  /* then, as older boxes do, NAT-PMP alone. */
     /* External ports are taken from first_port .. first_port + port_count - 1; with block_ports
      * each inside address has a block of that many (a power of two or not) for itself: RFC 6888 and
      * carriers' practice. 0: no blocks. */

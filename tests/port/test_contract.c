@@ -29,6 +29,30 @@ static struct probe *probe(unsigned index)
     return port_host_probe(hosts, index);
 }
 
+/* --- router ---------------------------------------------------------------------------------- */
+
+static void find_gateway(struct probe *p, void *arg)
+{
+    struct port_addr *addr = arg;
+    if (!p->port->ops->gateway(p->port, addr)) {
+        *addr = p->port->local; /* None is known. */
+    }
+}
+
+/* Most machines that tests run on have one; a simulated host has one behind a box only
+ * (tests/sim/boxes). */
+Test(port, a_gateway_is_another_machine_at_the_port_for_requests)
+{
+    struct port_addr addr;
+    port_host_enter(hosts, 0, find_gateway, &addr);
+    if (port_addr_equal(&addr, &probe(0)->port->local)) {
+        cr_skip_test("no router is known here");
+    }
+    cr_expect(port_addr_is_v4(&addr));
+    cr_expect_eq(addr.port[0] << 8 | addr.port[1], 5351, "RFC 6887 section 19.1");
+    cr_expect_neq(memcmp(addr.ip, probe(0)->port->local.ip, sizeof addr.ip), 0);
+}
+
 /* --- clock ----------------------------------------------------------------------------------- */
 
 static void wake_in(struct probe *p, void *arg)

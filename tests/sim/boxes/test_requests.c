@@ -52,6 +52,20 @@ static struct port_addr gateway(void)
     return own;
 }
 
+static void find_gateway(struct node *node, void *arg)
+{
+    struct port *port = probe_of(node)->port;
+    cr_assert(port->ops->gateway(port, arg));
+}
+
+Test(requests, go_where_the_host_says)
+{
+    struct port_addr told;
+    struct port_addr expected = gateway();
+    host_enter(world_host(lab->world, host), find_gateway, &told);
+    cr_expect(port_addr_equal(&told, &expected));
+}
+
 static void send_bytes(struct node *node, void *arg)
 {
     struct port *port = probe_of(node)->port;

@@ -42,6 +42,11 @@ Test(way, is_said_with_what_stands_in_the_way_of_a_better_one)
     expect_text(verb_print_way,
                 "{\"way\":\"none\",\"step\":\"no presence record\",\"help\":\"it may be offline\"}",
                 "  is not reached: no presence record; it may be offline\n");
+    expect_text(verb_print_way,
+                "{\"way\":\"none\",\"step\":\"no circuit\",\"help\":\"the relay is full\","
+                "\"port_mapping\":\"granted, behind another box\"}",
+                "  is not reached: no circuit; the relay is full\n"
+                "  a port asked for at our own router: granted, behind another box\n");
 }
 
 Test(way, of_others_to_this_node_names_its_relays)
@@ -58,6 +63,22 @@ Test(way, of_others_to_this_node_names_its_relays)
         "\n  reach     client, seen at 192.0.2.7:8468"
         "\n  relay     3fa2c01b0000 at 198.51.100.1:8468 for another 58 min 20 s"
         "\n  punches   3 of 4 got through");
+    expect_text(
+        verb_print_nat,
+        "{\"nat\":{\"reach\":\"server\",\"relays\":[],\"port_mapping\":{\"state\":\"granted\","
+        "\"router\":\"192.168.1.1:5351\",\"protocol\":\"PCP\",\"external\":"
+        "\"192.0.2.7:8468\",\"left_s\":3500}}}",
+        "\n  reach     server"
+        "\n  router    192.168.1.1:5351: a port asked for by PCP, granted: 192.0.2.7:8468 "
+        "for another 58 min 20 s");
+    expect_text(
+        verb_print_nat,
+        "{\"nat\":{\"reach\":\"client\",\"relays\":[],\"port_mapping\":{\"state\":\"refused\","
+        "\"router\":\"192.168.1.1:5351\",\"protocol\":\"NAT-PMP\",\"reason\":\"no "
+        "resources\"}}}",
+        "\n  reach     client"
+        "\n  router    192.168.1.1:5351: a port asked for by NAT-PMP, refused (no "
+        "resources)");
     expect_text(verb_print_nat,
                 "{\"nat\":{\"reach\":\"server\",\"relays\":[],\"reservations_given\":9,"
                 "\"reservations\":2,\"circuits\":1,\"relayed_bytes\":1234}}",

@@ -153,3 +153,54 @@ Test(addr, own_addresses_are_for_others)
     }
     cr_expect_leq(host_own_addrs(addrs, 1), 1);
 }
+
+/* --- the router ------------------------------------------------------------------------------ */
+
+static bool router_of(const char *table, char text[HOST_ADDR_TEXT_SIZE])
+{
+    FILE *routes = fmemopen((void *)(uintptr_t)table, strlen(table), "r");
+    cr_assert_not_null(routes);
+    struct port_addr addr;
+    bool is_found = host_router_read(routes, &addr);
+    fclose(routes);
+    if (is_found) {
+        host_addr_format(&addr, text);
+    }
+    return is_found;
+}
+
+#define ROUTES_HEADER                                                                              \
+    "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+
+/* The kernel prints an address as the number that its bytes are: here of a little-endian machine.
+ */
+Test(addr, the_router_is_where_the_default_route_leads)
+{
+    char text[HOST_ADDR_TEXT_SIZE];
+    if (*(const uint8_t *)&(uint16_t){1} != 1) {
+        cr_skip_test("the samples are of a little-endian machine");
+    }
+    cr_assert(router_of(ROUTES_HEADER
+                        "eth0\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n"
+                        "eth0\t0001A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n",
+                        text));
+    cr_expect_str_eq(text, "192.168.1.1:5351");
+    cr_assert(router_of(ROUTES_HEADER
+                        "wlan0\t00000000\t0102000A\t0003\t0\t0\t600\t00000000\t0\t0\t0\n"
+                        "eth0\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n",
+                        text));
+    cr_expect_str_eq(text, "192.168.1.1:5351", "the lower metric");
+}
+
+Test(addr, without_a_default_route_there_is_no_router)
+{
+    char text[HOST_ADDR_TEXT_SIZE];
+    cr_expect_not(router_of(ROUTES_HEADER, text));
+    cr_expect_not(router_of(
+        ROUTES_HEADER "eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n", text));
+    cr_expect_not(router_of(ROUTES_HEADER
+                            "ppp0\t00000000\t00000000\t0001\t0\t0\t0\t00000000\t0\t0\t0\n",
+                            text),
+                  "a route to everywhere without a router");
+    cr_expect_not(router_of("eth0 nonsense\n\n", text));
+}
