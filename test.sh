@@ -246,6 +246,7 @@ if [ "$mode" != fast ]; then
     fi
     step natlab tests/live/nat_matrix.sh
     step natnodes tests/live/nat_nodes.sh
+    step natmapping tests/live/nat_mapping.sh
     step stun tests/live/stun.sh
     step ice tests/live/ice.sh
     if [ "$mode" = nightly ]; then

@@ -24,11 +24,12 @@ enum {
 };
 
 static struct nat_map *map_of(const struct nat *nat);
-static bool is_needed(const struct nat *nat);
+static void ask_router(struct nat *nat);
 static bool own_addr(const struct nat *nat, const struct port_addr *gateway, struct port_addr *own);
 static unsigned prefix_with(const struct port_addr *one, const struct port_addr *other);
 static struct nat_map *map_make(struct nat *nat);
 static void nonce_get(struct nat_map *map);
+static bool nonce_find(const struct nat *nat, struct pcp_nonce *nonce);
 static void begin(struct nat_map *map, bool has_address);
 static void on_timer(struct timer *timer);
 static void ask(struct nat_map *map);
@@ -49,24 +50,17 @@ static const char nonce_key[] = "nat.map";
 
 void nat_map_tick(struct nat *nat)
 {
-    struct port *port = nat->core->port;
-    struct port_addr gateway;
-    struct port_addr own;
-    if (!is_needed(nat) || !port->ops->gateway(port, &gateway) || !own_addr(nat, &gateway, &own)) {
-        return;
+    if (!nat->is_server && (nat->is_checked || nat->work->rounds >= UNTOLD_MIN)) {
+        ask_router(nat);
     }
-    struct nat_map *map = map_of(nat) != NULL ? map_of(nat) : map_make(nat);
-    if (map == NULL ||
-        (port_addr_equal(&map->gateway, &gateway) && port_addr_equal(&map->client, &own))) {
-        return;
+}
+
+void nat_map_keep(struct nat *nat)
+{
+    struct pcp_nonce nonce;
+    if (map_of(nat) == NULL && nonce_find(nat, &nonce)) {
+        ask_router(nat);
     }
-    map->gateway = gateway; /* For the first time, or we have moved. */
-    map->client = own;
-    map->external = (struct port_addr){.port = {0}};
-    map->epoch = (struct pcp_epoch){.is_known = false};
-    map->is_natpmp = false;
-    map->state = NAT_MAP_ASKING;
-    begin(map, false);
 }
 
 void nat_map_check(struct nat *nat)
@@ -137,16 +131,31 @@ static struct nat_map *map_of(const struct nat *nat)
     return nat->work != NULL ? nat->work->map : NULL;
 }
 
-/* Who is seen at its own address has no box to ask, and who serves without has no need. Nor has who
- * is still finding out, unless nobody whom it asked could tell. */
-static bool is_needed(const struct nat *nat)
+/* Unless it was asked already, by the address that we have now. Who is seen at its own has no box
+ * to ask. */
+static void ask_router(struct nat *nat)
 {
-    if (!nat->config->has_mapping || nat->is_stopping || nat->is_server || nat->is_udp_blocked ||
-        !nat->has_observed || !(nat->is_checked || nat->work->rounds >= UNTOLD_MIN)) {
-        return false;
-    }
+    struct port *port = nat->core->port;
+    struct port_addr gateway;
+    struct port_addr own;
     const struct port_addr local = nat_local(nat, &nat->observed);
-    return !port_addr_equal(&nat->observed, &local);
+    if (!nat->config->has_mapping || nat->is_stopping || nat->is_udp_blocked ||
+        !nat->has_observed || port_addr_equal(&nat->observed, &local) ||
+        !port->ops->gateway(port, &gateway) || !own_addr(nat, &gateway, &own)) {
+        return;
+    }
+    struct nat_map *map = map_of(nat) != NULL ? map_of(nat) : map_make(nat);
+    if (map == NULL ||
+        (port_addr_equal(&map->gateway, &gateway) && port_addr_equal(&map->client, &own))) {
+        return;
+    }
+    map->gateway = gateway; /* For the first time, or we have moved. */
+    map->client = own;
+    map->external = (struct port_addr){.port = {0}};
+    map->epoch = (struct pcp_epoch){.is_known = false};
+    map->is_natpmp = false;
+    map->state = NAT_MAP_ASKING;
+    begin(map, false);
 }
 
 /* The address of this machine that the router knows: it compares. Of several that which has most in
@@ -201,19 +210,24 @@ static void nonce_get(struct nat_map *map)
 {
     struct core *core = map->nat->core;
     struct port *port = core->port;
-    const struct slice key = slice_of(nonce_key, sizeof nonce_key - 1);
-    size_t len;
     uint64_t ticket;
-    if (port->ops->store_get(port, key, map->nonce.bytes, sizeof map->nonce.bytes, &len) ==
-            ERR_OK &&
-        len == sizeof map->nonce.bytes) {
+    if (nonce_find(map->nat, &map->nonce)) {
         return;
     }
     port->ops->entropy(port, map->nonce.bytes, sizeof map->nonce.bytes);
-    if (port->ops->store_put(port, key, slice_of(map->nonce.bytes, sizeof map->nonce.bytes)) ==
-        ERR_OK) {
+    if (port->ops->store_put(port, slice_of(nonce_key, sizeof nonce_key - 1),
+                             slice_of(map->nonce.bytes, sizeof map->nonce.bytes)) == ERR_OK) {
         (void)core_commit(core, &ticket);
     }
+}
+
+static bool nonce_find(const struct nat *nat, struct pcp_nonce *nonce)
+{
+    struct port *port = nat->core->port;
+    size_t len;
+    return port->ops->store_get(port, slice_of(nonce_key, sizeof nonce_key - 1), nonce->bytes,
+                                sizeof nonce->bytes, &len) == ERR_OK &&
+           len == sizeof nonce->bytes;
 }
 
 /* has_address: of NAT-PMP's two questions the first is answered. */

@@ -219,6 +219,7 @@ static void begin_to_serve(struct nat *nat)
     nat->work->refusals = 0;
     nat->work->rounds = 0;
     nat_become(nat, true);
+    nat_map_keep(nat);
     timer_start(&nat->core->timers, &nat->work->check, nat->config->recheck_us, on_check);
 }
 
@@ -227,6 +228,9 @@ static void begin_to_serve(struct nat *nat)
 static void settle(struct nat *nat)
 {
     struct nat_work *work = nat->work;
+    if (nat->is_server) {
+        nat_map_keep(nat);
+    }
     if (nat->is_server && work->refusals > 0 && work->refusals < REFUSALS_MAX) {
         timer_start(&nat->core->timers, &work->check, ASK_AGAIN_US, on_check);
         return;

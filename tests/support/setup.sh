@@ -46,7 +46,8 @@ command npm npm
 command ip iproute2
 command nft nftables
 command conntrack conntrack
-command turnserver coturn'
+command turnserver coturn
+command miniupnpd miniupnpd-nftables'
 
 # Of what only the nights have time for, and many packages.
 setup_needs_nightly='library nice libnice-dev

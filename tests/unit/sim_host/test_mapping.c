@@ -156,6 +156,25 @@ Test(mapping, is_asked_for_again_when_the_box_has_forgotten_it, .timeout = 120)
     close_world();
 }
 
+/* It begins its next life as a server, and is one by a port that nobody keeps. */
+Test(mapping, of_an_earlier_life_is_kept, .timeout = 120)
+{
+    open_world(NAPT_PRESET_PORT_RESTRICTED, true, false);
+    cr_assert(serves_within(60 * CLIENT_SECOND));
+    struct nat_map_view before = view();
+    host_kill(client_world_client(world, 0));
+    client_world_run(world, 300 * CLIENT_SECOND);
+    cr_assert_eq(host_start(client_world_client(world, 0), &world->client), ERR_OK);
+    for (int minute = 0; minute < 180; minute++) {
+        client_world_run(world, 60 * CLIENT_SECOND);
+        cr_assert(nat_of_client()->is_server, "minute %d", minute);
+    }
+    struct nat_map_view after = view();
+    cr_expect_eq(after.state, NAT_MAP_GRANTED);
+    cr_expect(port_addr_equal(&after.external, &before.external));
+    close_world();
+}
+
 Test(mapping, is_not_asked_for_forever_where_there_is_none, .timeout = 120)
 {
     open_world(NAPT_PRESET_PORT_RESTRICTED, false, false);
