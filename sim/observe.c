@@ -63,6 +63,7 @@ void run_ended(void *arg, const struct operation_end *end)
                                       .start_us = end->start_us,
                                       .node = end->node,
                                       .group = group_of(sim, end->node),
+                                      .receiver = end->receiver,
                                       .took_us = end->took_us,
                                       .hops = end->hops,
                                       .messages = end->messages,

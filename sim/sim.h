@@ -18,8 +18,9 @@ struct sim;
 struct sim_operation {
     enum scenario_workload_type type;
     uint64_t start_us;
-    uint32_t node;  /* Who asked. */
-    uint32_t group; /* Of that node. */
+    uint32_t node;     /* Who asked. */
+    uint32_t group;    /* Of that node. */
+    uint32_t receiver; /* Message. */
     uint64_t took_us;
     uint32_t hops;
     uint32_t messages;

@@ -33,6 +33,21 @@ static int replay(struct revival *revival, const struct replay_arguments *argume
 static uint64_t recorded_end_us(const struct catalog_run *run);
 static void compare_digest(const struct revival *revival);
 static void show_world(struct revival *revival, const struct terminal *terminal);
+/* What it stands behind, and what it makes of that. */
+static void show_nat(const struct host *host, const char *kind, const char *dot)
+{
+    const struct nat *nat = &host->node->nat;
+    struct nat_class class;
+    struct nat_map_view map;
+    nat_class_of(nat, &class);
+    nat_map_of(nat, &map);
+    printf("behind %s%s%s%smapping %s, filtering %s%s%" PRIu32 " relays%s%" PRIu32
+           " destinations open%sport asked for: %s\n",
+           kind, dot, nat_reach_text(nat), dot, nat_mapping_text(class.mapping),
+           nat_filtering_text(class.filtering), dot, nat_relay_count(nat), dot,
+           nat_flow_count(nat), dot, nat_map_text(map.state));
+}
+
 static void show_node(struct revival *revival, uint32_t index, const struct terminal *terminal);
 
 const struct command command_replay = {
@@ -251,6 +266,9 @@ static void show_node(struct revival *revival, uint32_t index, const struct term
            " lookups open%s%" PRIu32 " bytes\n",
            view.contacts, dot, view.sessions, dot, view.records, dot, view.lookups, dot,
            view.arena_bytes);
+    if (strcmp(info.nat_name, "public") != 0) {
+        show_nat(host, info.nat_name, dot);
+    }
     show_table(world, host, terminal);
     show_counters(&view.counters, terminal);
 }

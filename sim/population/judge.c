@@ -167,6 +167,7 @@ static void judge_message(struct population *population, struct operation *opera
 {
     struct operation_end end = end_of(operation, world_told_us(population->options.world));
     end.messages = event->count[0];
+    end.receiver = operation->receiver;
     end.is_ok = operation->delivered_us != 0;
     end.took_us = end.is_ok ? operation->delivered_us - operation->start_us : event->took_us;
     end.is_judged = population_stayed(population, operation->receiver, operation->start_us);

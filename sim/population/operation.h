@@ -71,6 +71,7 @@ struct operation_end {
     enum operation_kind kind;
     uint64_t start_us;
     uint32_t node;
+    uint32_t receiver; /* Message. */
     uint64_t took_us;
     uint32_t hops;
     uint32_t messages;

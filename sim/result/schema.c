@@ -62,6 +62,7 @@ const char schema_tables[] =
     "  phase TEXT NOT NULL) STRICT;"
     "CREATE TABLE message("
     "  run_id INTEGER NOT NULL, t_us INTEGER NOT NULL, node_id INTEGER NOT NULL,"
+    "  receiver_id INTEGER NOT NULL,"
     "  latency_us INTEGER NOT NULL, size_bytes INTEGER NOT NULL,"
     "  ok INTEGER NOT NULL CHECK(ok IN(0,1)), phase TEXT NOT NULL) STRICT;"
     "CREATE TABLE broadcast("
