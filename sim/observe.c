@@ -79,7 +79,7 @@ void run_ended(void *arg, const struct operation_end *end)
 }
 
 /* Between nodes that do not know each other any more there is nothing to be told. */
-void run_settled(void *arg, uint32_t node, uint32_t receiver, uint64_t start_us)
+bool run_settled(void *arg, uint32_t node, uint32_t receiver, uint64_t start_us, bool is_last)
 {
     const struct sim *sim = arg;
     const struct node *own = world_host(sim->world, node)->node;
@@ -92,9 +92,12 @@ void run_settled(void *arg, uint32_t node, uint32_t receiver, uint64_t start_us)
     struct nat_way_view view;
     struct nat_trail trail = {0};
     if (!transport_session_of(&own->transport, id, &session)) {
-        return;
+        return is_last;
     }
     nat_way_of(&own->nat, &session, &view);
+    if (view.way == NAT_WAY_RELAYED && !is_last) {
+        return false;
+    }
     bool has_trail = nat_trail_of(&own->nat, id, &trail);
     way.way = view.way;
     way.step = has_trail && view.way == NAT_WAY_RELAYED ? (enum nat_step)trail.step : NAT_STEP_NONE;
@@ -108,6 +111,7 @@ void run_settled(void *arg, uint32_t node, uint32_t receiver, uint64_t start_us)
     if (sim->options.sink.way != NULL) {
         sim->options.sink.way(sim->options.sink.arg, &way);
     }
+    return true;
 }
 
 void run_submitting(void *arg, uint32_t node, const struct node_command *command)

@@ -44,7 +44,7 @@ void run_joined(void *arg, uint32_t node, uint64_t took_us);
 void run_session(void *arg, uint32_t node, uint64_t start_us, uint64_t end_us,
                  const char *end_reason);
 void run_ended(void *arg, const struct operation_end *end);
-void run_settled(void *arg, uint32_t node, uint32_t receiver, uint64_t start_us);
+bool run_settled(void *arg, uint32_t node, uint32_t receiver, uint64_t start_us, bool is_last);
 void run_submitting(void *arg, uint32_t node, const struct node_command *command);
 void run_violation(void *arg, uint32_t node, const char *what);
 

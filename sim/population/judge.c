@@ -171,7 +171,10 @@ static void judge_message(struct population *population, struct operation *opera
     end.is_ok = operation->delivered_us != 0;
     end.took_us = end.is_ok ? operation->delivered_us - operation->start_us : event->took_us;
     end.is_judged = population_stayed(population, operation->receiver, operation->start_us);
-    if (end.is_ok && end.is_judged && population->options.hooks.settled != NULL) {
+    const struct population_hooks *hooks = &population->options.hooks;
+    if (end.is_ok && end.is_judged && hooks->settled != NULL &&
+        !hooks->settled(hooks->arg, operation->node, operation->receiver, operation->start_us,
+                        false)) {
         settle_later(population, operation);
     }
     tell(population, operation, &end);
@@ -211,7 +214,8 @@ void judge_settling(struct population *population, uint64_t now_us)
         population->settling_first++;
         if (population_stayed(population, settling->node, settling->start_us) &&
             population_stayed(population, settling->receiver, settling->start_us)) {
-            hooks->settled(hooks->arg, settling->node, settling->receiver, settling->start_us);
+            (void)hooks->settled(hooks->arg, settling->node, settling->receiver, settling->start_us,
+                                 true);
         }
     }
 }

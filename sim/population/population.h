@@ -70,8 +70,10 @@ struct population_hooks {
     void (*session)(void *arg, uint32_t node, uint64_t start_us, uint64_t end_us,
                     const char *end_reason);
     void (*ended)(void *arg, const struct operation_end *end);
-    /* NULL, or: a message arrived POPULATION_SETTLE_US ago, and both its ends have stayed. */
-    void (*settled)(void *arg, uint32_t node, uint32_t receiver, uint64_t start_us);
+    /* NULL, or: a message has arrived. False when its ends may still find a better way to each
+     * other: then it is asked again POPULATION_SETTLE_US later, if both have stayed, for the last
+     * time. */
+    bool (*settled)(void *arg, uint32_t node, uint32_t receiver, uint64_t start_us, bool is_last);
     /* NULL, or what is about to be asked of a node. */
     void (*submitting)(void *arg, uint32_t node, const struct node_command *command);
     /* A node that could not start, or refused what it must not refuse. */
