@@ -470,6 +470,28 @@ Test(ice, an_answer_counts_once_and_on_the_way_it_was_asked)
     cr_assert_arr_eq((const uint8_t *)&before, (const uint8_t *)agent, sizeof before);
 }
 
+/* RFC 8445 section 7.2.5.3.3. */
+Test(ice, success_thaws_what_has_the_same_foundation)
+{
+    start_public(14, false, true);
+    struct ice *agent = &world.agents[0];
+    struct ice_packet request;
+    struct ice_packet answer;
+    struct ice_packet none;
+    ice_world_meet(&world);
+    struct ice_candidate remote = world.agents[1].locals[0];
+    remote.addr.port[0] ^= 1;
+    cr_assert_eq(ice_add_remote(agent, &remote), ERR_OK);
+    cr_assert_eq(agent->pairs[1].state, ICE_PAIR_FROZEN);
+    cr_assert(ice_ask(agent, world.now_us, &request));
+    cr_assert(ice_hear(&world.agents[1], world.now_us, 0, &agent->locals[0].addr,
+                       slice_of(request.bytes, request.len), &answer));
+    cr_assert_eq(agent->pairs[1].state, ICE_PAIR_FROZEN);
+    cr_assert(
+        ice_hear(agent, world.now_us, 0, &request.to, slice_of(answer.bytes, answer.len), &none));
+    cr_assert_eq(agent->pairs[1].state, ICE_PAIR_WAITING);
+}
+
 Test(ice, what_the_peer_may_not_offer_is_refused)
 {
     start_public(12, true, false);
