@@ -44,8 +44,8 @@ static void show_nat(const struct host *host, const char *kind, const char *dot)
     printf("behind %s%s%s%smapping %s, filtering %s%s%" PRIu32 " relays%s%" PRIu32
            " destinations open%sport asked for: %s\n",
            kind, dot, nat_reach_text(nat), dot, nat_mapping_text(class.mapping),
-           nat_filtering_text(class.filtering), dot, nat_relay_count(nat), dot,
-           nat_flow_count(nat), dot, nat_map_text(map.state));
+           nat_filtering_text(class.filtering), dot, nat_relay_count(nat), dot, nat_flow_count(nat),
+           dot, nat_map_text(map.state));
 }
 
 static void show_node(struct revival *revival, uint32_t index, const struct terminal *terminal);

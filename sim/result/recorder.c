@@ -165,9 +165,8 @@ static void write_message(struct recorder *recorder, const struct sim_operation 
 {
     database_insert(recorder->database, DATABASE_MESSAGE, database_integer(recorder->run_id),
                     database_integer(operation->start_us), database_integer(operation->node),
-                    database_integer(operation->receiver),
-                    database_integer(operation->took_us), database_integer(operation->bytes),
-                    database_integer(operation->is_ok),
+                    database_integer(operation->receiver), database_integer(operation->took_us),
+                    database_integer(operation->bytes), database_integer(operation->is_ok),
                     database_text(phase_of(recorder, operation->start_us)));
 }
 
