@@ -25,6 +25,10 @@ static uint32_t nat_trust(void *arg, const struct node_id *id);
 static void on_presence(void *arg, const struct presence *presence, uint32_t life_s);
 static void on_presence_put(void *owner, uint32_t tag, const struct put_result *result);
 static void on_serving(void *arg, bool is_server);
+static bool nat_seek(void *arg, const struct node_id *id);
+static void on_sought(void *owner, uint32_t tag, const struct lookup_result *result);
+static uint64_t on_silent(void *arg, uint32_t session);
+static void on_moved(void *arg, uint32_t session, const struct port_addr *from);
 static uint32_t dht_helper(void *arg);
 static uint32_t gossip_clients(void *arg, uint32_t *peers, uint32_t max);
 static uint32_t guard_trust(void *arg, const struct node_id *id);
@@ -255,12 +259,15 @@ static int wire_up(struct node *node)
                                               .sent = on_sent,
                                               .path_to = on_path_to,
                                               .relay = on_to_relay,
-                                              .proved = on_proved};
+                                              .proved = on_proved,
+                                              .moved = on_moved,
+                                              .silent = on_silent};
     struct nat_hooks nat_hooks = {.arg = node,
                                   .sample = nat_sample,
                                   .trust = has_ledger ? nat_trust : NULL,
                                   .presence = on_presence,
-                                  .serving = on_serving};
+                                  .serving = on_serving,
+                                  .seek = nat_seek};
     struct gossip_hooks gossip_hooks = {.arg = node,
                                         .news = on_news,
                                         .priority = has_ledger ? gossip_priority : NULL,
@@ -470,6 +477,35 @@ static void on_serving(void *arg, bool is_server)
 {
     struct node *node = arg;
     dht_serve(&node->dht, is_server);
+}
+
+static bool nat_seek(void *arg, const struct node_id *id)
+{
+    struct node *node = arg;
+    return dht_lookup(&node->dht, id, LOOKUP_VALUE, on_sought, node, 0) == ERR_OK;
+}
+
+static void on_sought(void *owner, uint32_t tag, const struct lookup_result *result)
+{
+    struct node *node = owner;
+    (void)tag;
+    struct presence presence;
+    bool is_found = result->status == ERR_OK && result->record->kind == RECORD_PRESENCE &&
+                    presence_read(result->record->value, &presence);
+    nat_on_presence(&node->nat, &result->target, is_found ? &presence : NULL);
+}
+
+static uint64_t on_silent(void *arg, uint32_t session)
+{
+    struct node *node = arg;
+    return nat_on_silent(&node->nat, session);
+}
+
+static void on_moved(void *arg, uint32_t session, const struct port_addr *from)
+{
+    struct node *node = arg;
+    (void)from;
+    nat_on_moved(&node->nat, session);
 }
 
 static uint32_t dht_helper(void *arg)

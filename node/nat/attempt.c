@@ -7,9 +7,14 @@
 enum {
     STAGGER_MIN_US = 250000,  /* RFC 8305 section 5: the default, */
     STAGGER_MAX_US = 2000000, /* and its largest. */
+    PROBES_MAX = 3,           /* Through one circuit while there is another. */
+    SETTLE_US = 100000,       /* A peer moves a moment after us. */
 };
 
 static void on_stagger(struct timer *timer);
+static bool is_needed(struct nat_attempt *attempt);
+static void on_heard(struct timer *timer);
+static void probe(struct nat_attempt *attempt);
 static void try_next(struct nat_attempt *attempt);
 static bool ask_next(struct nat_attempt *attempt);
 static uint64_t stagger_us(const struct nat *nat);
@@ -17,7 +22,6 @@ static void on_connected(void *owner, const struct call_result *result);
 static void keep_spare(struct nat_attempt *attempt, uint32_t relay, uint32_t circuit);
 static bool take_circuit(struct nat_attempt *attempt, uint32_t relay, uint32_t circuit);
 static void on_shaken(void *owner, const struct call_result *result);
-static void finish(struct nat_attempt *attempt, int status);
 static void forget_calls(struct nat_attempt *attempt);
 static void let_go(struct nat_attempt *attempt);
 
@@ -28,36 +32,95 @@ int nat_connect(struct nat *nat, const uint8_t key[CRYPTO_PUBLIC_LEN],
     if (nat->is_stopping) {
         return ERR_STOPPED;
     }
-    struct nat_work *work = nat_work_of(nat);
-    uint16_t index;
-    struct nat_attempt *attempt = work != NULL ? pool_get(&work->attempts, &index) : NULL;
+    struct nat_attempt *attempt = nat_attempt_open(nat, key);
     if (attempt == NULL) {
         return ERR_FULL;
     }
-    *attempt = (struct nat_attempt){.nat = nat,
-                                    .done = done,
-                                    .owner = owner,
-                                    .tag = tag,
-                                    .index = index,
-                                    .presence = *presence,
-                                    .step = NAT_STEP_NO_RELAY};
-    memcpy(attempt->key, key, sizeof attempt->key);
+    attempt->done = done;
+    attempt->owner = owner;
+    attempt->tag = tag;
+    attempt->presence = *presence;
     nat->counts.connects_begun++;
     timer_start(&nat->core->timers, &attempt->timer, 0, nat_attempt_begin);
     return ERR_OK;
 }
 
+struct nat_attempt *nat_attempt_open(struct nat *nat, const uint8_t key[CRYPTO_PUBLIC_LEN])
+{
+    struct nat_work *work = nat_work_of(nat);
+    uint16_t index;
+    struct nat_attempt *attempt = work != NULL ? pool_get(&work->attempts, &index) : NULL;
+    if (attempt != NULL) {
+        *attempt = (struct nat_attempt){
+            .nat = nat, .index = index, .began_us = core_now(nat->core), .step = NAT_STEP_NO_RELAY};
+        memcpy(attempt->key, key, sizeof attempt->key);
+    }
+    return attempt;
+}
+
 /* Not inside nat_connect: done is not called before it returns. */
 void nat_attempt_begin(struct timer *timer)
 {
-    try_next(container_of(timer, struct nat_attempt, timer));
+    struct nat_attempt *attempt = container_of(timer, struct nat_attempt, timer);
+    if (is_needed(attempt)) {
+        try_next(attempt);
+    }
+}
+
+/* False when the session that was to be moved has been heard of: then the attempt is over as soon
+ * as it has had the time to move to where that came from. */
+static bool is_needed(struct nat_attempt *attempt)
+{
+    struct nat *nat = attempt->nat;
+    struct transport_session session;
+    if (attempt->session == 0 ||
+        !transport_session_at(nat->transport, attempt->session, &session) ||
+        session.heard_us < attempt->began_us) {
+        return true;
+    }
+    timer_start(&nat->core->timers, &attempt->timer, stagger_us(nat), on_heard);
+    return false;
+}
+
+static void on_heard(struct timer *timer)
+{
+    struct nat_attempt *attempt = container_of(timer, struct nat_attempt, timer);
+    struct nat *nat = attempt->nat;
+    uint32_t index = attempt->session;
+    nat_attempt_close(attempt);
+    transport_go_on(nat->transport, index);
 }
 
 /* What is not there within the stagger is not waited for alone: the next is asked beside it (RFC
  * 8305 section 5 does so with addresses). */
 static void on_stagger(struct timer *timer)
 {
-    ask_next(container_of(timer, struct nat_attempt, timer));
+    struct nat_attempt *attempt = container_of(timer, struct nat_attempt, timer);
+    if (attempt->is_moved) {
+        nat_attempt_finish(attempt, ERR_OK);
+    } else if (attempt->session != 0 && attempt->peer != PORT_INTERN_NONE) {
+        if (is_needed(attempt)) {
+            probe(attempt);
+        }
+    } else {
+        (void)ask_next(attempt);
+    }
+}
+
+/* A session that is to move to the circuit. */
+static void probe(struct nat_attempt *attempt)
+{
+    struct nat *nat = attempt->nat;
+    struct transport_way way = {.addr = contact_at(nat->core->port, attempt->peer)->addr};
+    bool has_other = attempt->spare != 0 || attempt->next < attempt->presence.relay_count;
+    bool is_over = core_now(nat->core) - attempt->began_us > NAT_RESCUE_US;
+    if (is_over || transport_probe(nat->transport, attempt->session, &way) != ERR_OK) {
+        nat_attempt_finish(attempt, ERR_UNREACHABLE);
+    } else if (attempt->probes++ >= PROBES_MAX && has_other) {
+        try_next(attempt);
+    } else if (attempt->probes == 1 || !ask_next(attempt)) {
+        timer_start(&nat->core->timers, &attempt->timer, stagger_us(nat), on_stagger);
+    }
 }
 
 static void try_next(struct nat_attempt *attempt)
@@ -71,7 +134,7 @@ static void try_next(struct nat_attempt *attempt)
         }
     }
     if (!ask_next(attempt) && attempt->asked == 0) {
-        finish(attempt, ERR_UNREACHABLE);
+        nat_attempt_finish(attempt, ERR_UNREACHABLE);
     }
 }
 
@@ -146,7 +209,7 @@ static void keep_spare(struct nat_attempt *attempt, uint32_t relay, uint32_t cir
     attempt->spare = circuit;
 }
 
-/* Shakes hands with the peer over the circuit. */
+/* Shakes hands with the peer over the circuit, or has the session with it move there. */
 static bool take_circuit(struct nat_attempt *attempt, uint32_t relay, uint32_t circuit)
 {
     struct nat *nat = attempt->nat;
@@ -157,6 +220,11 @@ static bool take_circuit(struct nat_attempt *attempt, uint32_t relay, uint32_t c
     nat_end_addr(nat, relay, circuit, &addr);
     attempt->peer = contact_intern(nat->core->port, attempt->key, &addr);
     attempt->step = NAT_STEP_NO_HANDSHAKE;
+    if (attempt->session != 0) {
+        attempt->probes = 0;
+        timer_start(&nat->core->timers, &attempt->timer, 0, on_stagger);
+        return true;
+    }
     struct call_options options = {.done = on_shaken, .owner = attempt};
     int call = transport_ping(nat->transport, attempt->peer, &options);
     if (call < 0) {
@@ -176,13 +244,13 @@ static void on_shaken(void *owner, const struct call_result *result)
     }
     attempt->ping = 0;
     if (result->outcome == CALL_ANSWERED) {
-        finish(attempt, ERR_OK);
+        nat_attempt_finish(attempt, ERR_OK);
     } else {
         try_next(attempt);
     }
 }
 
-static void finish(struct nat_attempt *attempt, int status)
+void nat_attempt_finish(struct nat_attempt *attempt, int status)
 {
     struct nat *nat = attempt->nat;
     struct port *port = nat->core->port;
@@ -192,8 +260,12 @@ static void finish(struct nat_attempt *attempt, int status)
     if (trail != NULL) {
         trail->way = status == ERR_OK ? NAT_WAY_RELAYED : NAT_WAY_NONE;
         trail->step = status == ERR_OK ? trail->step : attempt->step;
+        if (attempt->session != 0) {
+            trail->attempts = 0; /* What has worked before may work again. */
+            trail->again_us = 0;
+        }
     }
-    nat->counts.connects_won += status == ERR_OK;
+    nat->counts.connects_won += status == ERR_OK && attempt->session == 0;
     nat_connect_fn done = attempt->done;
     attempt->done = NULL;
     forget_calls(attempt);
@@ -209,6 +281,20 @@ static void finish(struct nat_attempt *attempt, int status)
     if (peer != PORT_INTERN_NONE) {
         port->ops->intern_release(port, peer);
     }
+    nat_attempt_close(attempt);
+}
+
+void nat_attempt_settle(struct nat_attempt *attempt)
+{
+    attempt->is_moved = true;
+    timer_start(&attempt->nat->core->timers, &attempt->timer, SETTLE_US, on_stagger);
+}
+
+void nat_attempt_close(struct nat_attempt *attempt)
+{
+    struct nat *nat = attempt->nat;
+    attempt->done = NULL;
+    forget_calls(attempt);
     let_go(attempt);
     timer_stop(&nat->core->timers, &attempt->timer);
     pool_put(&nat->work->attempts, attempt->index);
@@ -221,10 +307,12 @@ static void forget_calls(struct nat_attempt *attempt)
     for (uint32_t i = 0; i < PRESENCE_RELAYS_MAX; i++) {
         if (attempt->calls[i] != 0) {
             transport_cancel(nat->transport, attempt->calls[i]);
+            attempt->calls[i] = 0;
         }
     }
     if (attempt->ping != 0) {
         transport_cancel(nat->transport, attempt->ping);
+        attempt->ping = 0;
     }
     if (attempt->spare_relay != PORT_INTERN_NONE) {
         nat->core->port->ops->intern_release(nat->core->port, attempt->spare_relay);

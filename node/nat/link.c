@@ -19,7 +19,6 @@ enum {
 
 static void keep(struct nat *nat, struct nat_link *link);
 static void ask_ports(struct nat *nat);
-static void doubt_others(struct nat *nat, uint32_t relay);
 static void drop(struct nat *nat, struct nat_link *link);
 static void reserve(struct nat *nat);
 static uint32_t choose_relay(struct nat *nat);
@@ -131,29 +130,41 @@ static void keep(struct nat *nat, struct nat_link *link)
     link->due_us = now_us + PROVE_US;
 }
 
-void nat_links_proved(struct nat *nat, uint32_t session)
+/* Somebody comes through one relay, or a session has fallen silent: if that is because another has
+ * died, or our box has forgotten us, we do not wait for its turn to find out. Who has answered
+ * since then is not asked. */
+void nat_links_doubt(struct nat *nat, uint32_t but_for, uint64_t since_us)
 {
+    uint64_t now_us = core_now(nat->core);
+    for (uint32_t i = 0; i < PRESENCE_RELAYS_MAX; i++) {
+        struct nat_link *link = &nat->work->links[i];
+        if (link->state == NAT_LINK_LIVE && link->peer != but_for && link->unproved == 0 &&
+            link->proved_us < since_us) {
+            link->due_us = now_us;
+            keep(nat, link);
+        }
+    }
+}
+
+void nat_links_proved(struct nat *nat, uint32_t session, const struct transport_way *way,
+                      const struct port_addr *observed)
+{
+    bool is_news = false;
     for (uint32_t i = 0; i < PRESENCE_RELAYS_MAX; i++) {
         struct nat_link *link = &nat->work->links[i];
         if (link->state == NAT_LINK_LIVE && link->session == session) {
             link->unproved = 0;
             link->proved_us = core_now(nat->core);
             link->due_us = link->proved_us + nat->config->keep_us;
+            if (observed != NULL && way->path == PORT_MAIN_PATH) {
+                is_news |= link->has_observed && !port_addr_equal(&link->observed, observed);
+                link->has_observed = true;
+                link->observed = *observed;
+            }
         }
     }
-}
-
-/* Somebody comes through one relay: if that is because another has died we do not wait for its turn
- * to find out. */
-static void doubt_others(struct nat *nat, uint32_t relay)
-{
-    uint64_t now_us = core_now(nat->core);
-    for (uint32_t i = 0; i < PRESENCE_RELAYS_MAX; i++) {
-        struct nat_link *link = &nat->work->links[i];
-        if (link->state == NAT_LINK_LIVE && link->peer != relay && link->unproved == 0 &&
-            now_us - link->proved_us > DOUBT_US) {
-            link->due_us = now_us;
-        }
+    if (is_news) {
+        nat_on_renumbered(nat);
     }
 }
 
@@ -417,7 +428,8 @@ void nat_on_relay(struct nat *nat, const struct message_from *from,
         if (!is_ours || nat_end_open(nat, from->peer, from->session, from->call) != ERR_OK) {
             return;
         }
-        doubt_others(nat, from->peer);
+        uint64_t now_us = core_now(nat->core);
+        nat_links_doubt(nat, from->peer, now_us > DOUBT_US ? now_us - DOUBT_US : 0);
         end = end_find(nat, from->call, tag);
     }
     end->used_us = core_now(nat->core);

@@ -223,7 +223,7 @@ bool nat_proved(struct nat *nat, uint32_t session, const struct transport_way *w
         nat_observe(nat, &way->addr, way->path, observed,
                     (now_us > found.rtt_us ? now_us - found.rtt_us : 0) + way->path);
     }
-    nat_links_proved(nat, session);
+    nat_links_proved(nat, session, way, observed);
     return nat_punch_proved(nat, session, way, observed);
 }
 
@@ -327,6 +327,7 @@ static void on_tick(struct timer *timer)
     nat_links_tick(nat);
     nat_map_tick(nat);
     nat_relay_tick(nat);
+    nat_pulses_tick(nat);
     nat_paths_tick(nat);
     if (!nat->is_server || has_watch(work)) {
         timer_start(&nat->core->timers, &work->tick, TICK_US, on_tick);

@@ -10,6 +10,7 @@
  *      reservations      RESERVE -> voucher -> hooks.presence                          link.c
  *      nat_connect       CONNECT -> circuit -> IK through it -> session                attempt.c
  *      direct            PUNCH, PUNCH_GO -> probes both ways -> hooks.proved -> moved  punch.c
+ *      silence           probes; circuit -> probe through it -> moved                  rescue.c
  *      for others        reservations, circuits, accounts                              relay.c
  *      a port            PCP, NAT-PMP -> router -> am I reachable now?                 map.c
  *
@@ -122,6 +123,9 @@ struct nat_hooks {
     void (*presence)(void *arg, const struct presence *presence, uint32_t life_s);
     /* Whether we serve has changed. */
     void (*serving)(void *arg, bool is_server);
+    /* The presence of a client is looked up: nat_on_presence. False: it cannot be now. NULL: it
+     * never can. */
+    bool (*seek)(void *arg, const struct node_id *id);
 };
 
 /* nat_connect has ended. ERR_OK and the peer's handle: there is a session with it. Else step tells
@@ -137,6 +141,8 @@ struct nat_counts {
     uint32_t birthdays_won;
     uint32_t connects_begun;
     uint32_t connects_won;
+    uint32_t rescues_begun; /* Sessions that another way was looked for, */
+    uint32_t rescues_won;   /* and found. */
     uint32_t reservations_given;
     uint32_t circuits_given;
     uint32_t refused; /* Reservations and circuits. */
@@ -160,6 +166,8 @@ struct nat_trail {
     uint32_t punch_us; /* How long the last that succeeded took, from PUNCH_GO on. */
     uint32_t rtt_us;   /* Through the relay, when it was begun. */
     uint64_t touched_us;
+    uint64_t rescue_us; /* No rescue of a session before. */
+    uint64_t moved_us;  /* When its session moved to a circuit last. */
 };
 
 struct nat_work; /* nat_parts.h: what only nodes need that are behind a NAT, or deal with one. */
@@ -202,6 +210,12 @@ void nat_on_absent(struct nat *nat, const struct node_id *id);
 
 /* The session with a client lives, and may be used: else it takes nat_connect again. */
 bool nat_is_fresh(const struct nat *nat, const struct transport_session *session);
+
+/* For transport_hooks.silent and .moved. */
+uint64_t nat_on_silent(struct nat *nat, uint32_t session);
+void nat_on_moved(struct nat *nat, uint32_t session);
+/* How hooks.seek ended: NULL when nothing was found. */
+void nat_on_presence(struct nat *nat, const struct node_id *id, const struct presence *presence);
 
 /* The messages. */
 void nat_on_reach(struct nat *nat, const struct message_from *from,

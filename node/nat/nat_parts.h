@@ -27,6 +27,8 @@ enum {
     NAT_PORTS_ASKED = 3, /* New mappings in a row: enough to see them count. */
     NAT_KEPT_MAX = 16,
     NAT_REFUSERS_MAX = 8,
+    NAT_PULSES_MAX = 16,
+    NAT_RESCUE_US = 4000000, /* Three seconds are the aim. */
 };
 
 /* --- flow.c: destinations that the box in front of us remembers ------------------------------- */
@@ -79,13 +81,15 @@ enum nat_link_state {
 };
 
 struct nat_link {
-    uint8_t state;      /* enum nat_link_state */
-    uint8_t unproved;   /* Probes in a row without an answer. */
-    uint32_t peer;      /* Of the relay; one reference. */
-    uint32_t session;   /* With it, when last looked at. */
-    uint64_t proved_us; /* When it answered last. */
-    uint64_t due_us;    /* Of the next probe. */
-    uint64_t renew_us;  /* Of the reservation. */
+    uint8_t state;    /* enum nat_link_state */
+    uint8_t unproved; /* Probes in a row without an answer. */
+    uint32_t peer;    /* Of the relay; one reference. */
+    uint32_t session; /* With it, when last looked at. */
+    bool has_observed;
+    struct port_addr observed; /* Where it sees us. */
+    uint64_t proved_us;        /* When it answered last. */
+    uint64_t due_us;           /* Of the next probe. */
+    uint64_t renew_us;         /* Of the reservation. */
     uint64_t ends_us;
     struct voucher voucher;
 };
@@ -118,12 +122,24 @@ struct nat_attempt {
     uint32_t ping;                       /* To the peer, over the circuit; 0 when answered. */
     uint32_t spare;                      /* Another circuit, 0 for none, */
     uint32_t spare_relay;                /* and whose: one reference or PORT_INTERN_NONE. */
+    uint32_t session;                    /* A rescue: the one to move, else 0. */
+    uint64_t began_us;
     uint16_t index;
-    uint8_t asked; /* Calls to relays under way. */
-    uint8_t step;  /* enum nat_step: how far it came. */
+    uint8_t asked;   /* Calls to relays under way. */
+    uint8_t probes;  /* A rescue: through this circuit. */
+    bool is_seeking; /* The same: the presence is being looked up. */
+    bool is_moved;   /* The same: it has worked. */
+    uint8_t step;    /* enum nat_step: how far it came. */
     struct timer timer;
     uint8_t key[CRYPTO_PUBLIC_LEN];
     struct presence presence;
+};
+
+/* --- rescue.c: sessions that something comes over second after second ------------------------- */
+
+struct nat_pulse {
+    uint32_t session; /* 0 in free ones. */
+    uint8_t beats;    /* Seconds in a row. */
 };
 
 /* --- punch.c
@@ -249,6 +265,7 @@ struct nat_work {
     struct nat_stream streams[NAT_STREAMS_MAX];
     struct nat_link links[PRESENCE_RELAYS_MAX];
     struct nat_refuser refusers[NAT_REFUSERS_MAX];
+    struct nat_pulse pulses[NAT_PULSES_MAX];
     uint32_t circuit_last;
     uint64_t serial_last;
     /* Whom we have asked whether we can be reached, and what they said. */
@@ -326,7 +343,8 @@ bool nat_may_probe(struct nat *nat, const struct port_addr *addr);
 void nat_streams_close(struct nat *nat);
 
 void nat_links_tick(struct nat *nat);
-void nat_links_proved(struct nat *nat, uint32_t session);
+void nat_links_proved(struct nat *nat, uint32_t session, const struct transport_way *way,
+                      const struct port_addr *observed);
 void nat_links_drop(struct nat *nat);
 
 /* The address by which the transport knows the other end of a circuit. */
@@ -341,7 +359,21 @@ void nat_relay_tick(struct nat *nat);
 bool nat_relay_pass(struct nat *nat, const struct message_from *from, uint32_t circuit,
                     struct slice datagram);
 
+/* A free attempt, in use as soon as `done` is set; NULL when all are. */
+struct nat_attempt *nat_attempt_open(struct nat *nat, const uint8_t key[CRYPTO_PUBLIC_LEN]);
+/* The presence is there. Not inside what the attempt's owner has called. */
 void nat_attempt_begin(struct timer *timer);
+void nat_attempt_finish(struct nat_attempt *attempt, int status);
+/* A rescue: the session has moved; and: there was no need. */
+void nat_attempt_settle(struct nat_attempt *attempt);
+void nat_attempt_close(struct nat_attempt *attempt);
+
+/* rescue.c: once a second. */
+void nat_pulses_tick(struct nat *nat);
+/* Others see us elsewhere: what is in use has to move. */
+void nat_on_renumbered(struct nat *nat);
+/* Relays that have not answered since then are probed now. */
+void nat_links_doubt(struct nat *nat, uint32_t but_for, uint64_t since_us);
 
 void nat_punch_start(struct nat *nat, uint32_t peer);
 bool nat_punch_proved(struct nat *nat, uint32_t session, const struct transport_way *way,

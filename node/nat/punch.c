@@ -22,6 +22,7 @@ enum {
     READY_US = 10000000,  /* A client waits so long for PUNCH_GO. */
     MEASURE_US = 1000000, /* For a relay's answer. */
     PUNCH_MS = 4000,      /* The other side may measure too. */
+    CIRCUIT_US = 2000000, /* So long a session stays on the circuit that it has moved to. */
     PREDICTED_MAX = 4,    /* The next port, and room for what others behind the box open. */
     DOUBLINGS_MAX = 5,
 };
@@ -357,8 +358,15 @@ bool nat_punch_proved(struct nat *nat, uint32_t session, const struct transport_
         return true;
     }
     struct nat_punch *punch = punch_with(nat, &contact->id);
+    struct nat_trail known;
+    if (transport_is_relayed(&way->addr) && nat_trail_of(nat, &contact->id, &known) &&
+        known.moved_us != 0 && core_now(nat->core) - known.moved_us < CIRCUIT_US) {
+        return false; /* Both sides looked for a circuit: one is enough. */
+    }
     if (punch == NULL) {
-        return way->path == found.path; /* Not to a socket that will soon be closed. */
+        /* Not to a socket that will soon be closed; to a circuit, which nobody takes without need.
+         */
+        return way->path == found.path || transport_is_relayed(&way->addr);
     }
     if (!transport_is_relayed(&contact->addr)) {
         return false;

@@ -56,6 +56,7 @@ static struct session *usable_session(const struct transport *transport, const s
 static void open_session(struct transport *transport, struct call *call);
 static void send_over(struct transport *transport, struct session *session, struct call *call);
 static void send_again(struct transport *transport, struct call *call);
+static bool hold(struct transport *transport, struct call *call);
 static void schedule(struct transport *transport, struct call *call);
 static void arm(struct transport *transport, struct call *call);
 static void on_timer(struct timer *timer);
@@ -296,6 +297,19 @@ void call_move_all(struct transport *transport, struct session *from, struct ses
     }
 }
 
+void call_go_on(struct transport *transport, struct session *session)
+{
+    for (uint16_t place = session->calls; place != POOL_NONE;) {
+        struct call *call = call_at(transport, place);
+        place = call->next;
+        if (call->is_held) {
+            call->is_held = false;
+            send_again(transport, call);
+            schedule(transport, call);
+        }
+    }
+}
+
 static struct call *call_at(const struct transport *transport, uint16_t place)
 {
     return pool_at(&transport->calls, place);
@@ -503,10 +517,14 @@ static void send_again(struct transport *transport, struct call *call)
         return;
     }
     if (session != NULL && session->state == SESSION_ESTABLISHED) {
-        if (session->heard_us > call->sent_us) {
+        bool is_sent_again = session->heard_us > call->sent_us || hold(transport, call);
+        session = session_of(transport, call); /* Looking for a way may have taken its place. */
+        if (session != NULL && is_sent_again) {
             send_over(transport, session, call);
             return;
         }
+    }
+    if (session != NULL && session->state == SESSION_ESTABLISHED) {
         session->is_suspect = true; /* No call takes it until it is heard again. */
     }
     detach(transport, call);
@@ -517,6 +535,21 @@ static void send_again(struct transport *transport, struct call *call)
     } else {
         open_session(transport, call);
     }
+}
+
+/* Whether the way to the peer is looked into. It is the first transmission's time that is given to
+ * that: the second is still to come. */
+static bool hold(struct transport *transport, struct call *call)
+{
+    const struct transport_hooks *hooks = &transport->hooks;
+    const struct session *session = session_of(transport, call);
+    if (call->was_held || hooks->silent == NULL) {
+        return false;
+    }
+    call->held_us = hooks->silent(hooks->arg, session->index);
+    call->is_held = call->was_held = call->held_us > 0;
+    call->tries = (uint8_t)(call->tries - call->is_held);
+    return call->is_held;
 }
 
 /* After a transmission: sets both deadlines. */
@@ -532,6 +565,9 @@ static void schedule(struct transport *transport, struct call *call)
     call->late_us = now_us + rto_us * call->tries; /* 1, then 2: LOST after 3 RTO. */
     if (call->patience_ms > 0) {
         call->late_us = now_us + call->patience_ms * UINT64_C(1000);
+    }
+    if (call->is_held) {
+        call->late_us = now_us + call->held_us;
     }
     if (call->is_parked) {
         call->slow_us = call->late_us = now_us + PARKED_US;
@@ -578,6 +614,7 @@ static void expire(struct transport *transport, struct call *call)
         detach(transport, call);
         give_back(transport, call);
     } else if (call->tries < CALL_TRIES_MAX && !call->is_parked && call->patience_ms == 0) {
+        call->is_held = false;
         call->tries++;
         send_again(transport, call);
         schedule(transport, call);

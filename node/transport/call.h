@@ -33,7 +33,8 @@ struct call {
     uint64_t slow_us; /* When SLOW is due. */
     uint64_t late_us; /* When the next transmission, or LOST, is due. */
     struct transport *transport;
-    uint32_t number; /* On the wire; 0 in free calls. Low half: place in the pool. */
+    uint64_t held_us; /* For so long. */
+    uint32_t number;  /* On the wire; 0 in free calls. Low half: place in the pool. */
     uint32_t tag;
     uint32_t peer;    /* One reference; PORT_INTERN_NONE while only an address is known. */
     uint16_t session; /* Pool place, or POOL_NONE. */
@@ -46,9 +47,11 @@ struct call {
     uint8_t kind;         /* enum message_kind */
     uint8_t tries;
     bool is_read;
-    bool is_slow;          /* Reported. */
-    bool is_ambiguous;     /* Sent more than once: its round trip says nothing. */
-    bool is_sent;          /* Over its session; else it waits for it, or rides in the handshake. */
+    bool is_slow;      /* Reported. */
+    bool is_ambiguous; /* Sent more than once: its round trip says nothing. */
+    bool is_sent;      /* Over its session; else it waits for it, or rides in the handshake. */
+    bool is_held;      /* The way to the peer is looked into meanwhile; once for a call. */
+    bool was_held;
     bool is_parked;        /* Every session is opening for others: it waits for room. */
     struct port_addr addr; /* Of calls by address. */
     uint8_t bytes[CALL_INLINE_LEN];
@@ -64,6 +67,9 @@ void call_stop_all(struct transport *transport);
 
 /* At the end of an entry that may have made room: lets parked calls open their sessions. */
 void call_unpark(struct transport *transport);
+
+/* A way is proved, or none will be: what waited for that goes again. */
+void call_go_on(struct transport *transport, struct session *session);
 
 /* Writes the encoded request to `out`. */
 void call_load(const struct transport *transport, const struct call *call, uint8_t *out);

@@ -183,9 +183,11 @@ static void on_ping(struct transport *transport, const struct message_from *from
 static void on_reply(struct transport *transport, struct session *session,
                      const struct dispatch_source *source, struct message *reply)
 {
+    uint32_t index = session->index;
     if (reply->kind == MESSAGE_PONG && reply->call == DISPATCH_ASK_CALL) {
-        if (is_proof(transport, session, source->addr, reply->pong.nonce)) {
-            (void)on_proved(transport, session, source->addr, NULL);
+        if (is_proof(transport, session, source->addr, reply->pong.nonce) &&
+            on_proved(transport, session, source->addr, NULL)) {
+            transport_go_on(transport, index);
         }
     } else if (!call_answer(transport, session, reply)) {
         /* To a call that is over, or to none: late, doubled, or made up. */
@@ -214,10 +216,13 @@ static void on_probe(struct transport *transport, struct session *session,
             on_proved(transport, session, source->addr, &message->probed.observed)) {
             struct message answer = {.kind = MESSAGE_PROVED,
                                      .proved = {.nonce = message->probed.own_nonce}};
-            send_note_by(transport, session_find(transport, index), &way, &answer);
+            session = session_find(transport, index);
+            send_note_by(transport, session, &way, &answer);
+            call_go_on(transport, session); /* Behind it: the answers come by the new way. */
         }
-    } else if (is_proof(transport, session, source->addr, message->proved.nonce)) {
-        (void)on_proved(transport, session, source->addr, NULL);
+    } else if (is_proof(transport, session, source->addr, message->proved.nonce) &&
+               on_proved(transport, session, source->addr, NULL)) {
+        transport_go_on(transport, index);
     }
 }
 

@@ -72,6 +72,14 @@ int transport_ping(struct transport *transport, uint32_t peer, const struct call
     return transport_call(transport, peer, &ping, options);
 }
 
+void transport_go_on(struct transport *transport, uint32_t index)
+{
+    struct session *session = session_find(transport, index);
+    if (session != NULL) {
+        call_go_on(transport, session);
+    }
+}
+
 void transport_cancel(struct transport *transport, uint32_t call)
 {
     call_cancel(transport, call);

@@ -122,6 +122,10 @@ struct transport_hooks {
                    const struct port_addr *observed);
     /* NULL, or a session has moved from this address to the one it has. */
     void (*moved)(void *arg, uint32_t session, const struct port_addr *from);
+    /* NULL, or a call over the session was not answered in time and nothing else has been heard.
+     * Above 0: the way to the peer is looked into, and for so long the call waits for that instead
+     * of shaking hands anew: it goes again when a way is proved. May start calls. */
+    uint64_t (*silent)(void *arg, uint32_t session);
 };
 
 struct early_answer; /* handshake.h */
@@ -201,6 +205,8 @@ int transport_reply(struct transport *transport, const struct message_from *from
 int transport_note(struct transport *transport, uint32_t session, struct message *note);
 /* A probe of a way to the session's peer: a PING whose answer moves the session there. */
 int transport_probe(struct transport *transport, uint32_t session, const struct transport_way *way);
+/* What waits because hooks.silent said so waits no longer. */
+void transport_go_on(struct transport *transport, uint32_t session);
 /* Keeps what lies between us and the session's peer open: DATA without a message. */
 int transport_keep(struct transport *transport, uint32_t session);
 
