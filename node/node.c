@@ -387,9 +387,8 @@ static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us, bool is_clien
     }
     if (contacts == 0 && dht_contact_count(&node->dht) > 0 && node->is_joined) {
         nat_on_joined(&node->nat, false); /* Who began a network alone has met somebody. */
-    } else if (contacts < node->config->dht.k &&
-               dht_contact_count(&node->dht) >= node->config->dht.k && !node->is_joined) {
-        nat_on_joined(&node->nat, false); /* A client's join is quicker with a relay that looks. */
+    } else if (!node->is_joined && dht_contact_count(&node->dht) >= node->config->dht.k) {
+        nat_on_met(&node->nat);
     }
     if (rtt_us > 0) {
         ledger_note(&node->ledger, &contact_at(node->core.port, peer)->id, TRUST_MESSAGE_VALID);

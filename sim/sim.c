@@ -331,10 +331,14 @@ static void act(struct sim *sim, const struct scenario_action *action, uint32_t 
         [SCENARIO_SELECT_ALL] = POPULATION_SELECT_ALL,
         [SCENARIO_SELECT_GROUP] = POPULATION_SELECT_GROUP,
         [SCENARIO_SELECT_HOLDERS] = POPULATION_SELECT_HOLDERS};
-    must(action->type == SCENARIO_ACTION_LEAVE);
-    struct population_leave leave = {.select = selects[action->select.kind],
-                                     .group = action->select.group,
-                                     .fraction = action->fraction.threshold,
-                                     .number = number};
-    (void)population_leave(sim->population, &leave);
+    struct population_leave who = {.select = selects[action->select.kind],
+                                   .group = action->select.group,
+                                   .fraction = action->fraction.threshold,
+                                   .number = number};
+    if (action->type == SCENARIO_ACTION_LEAVE) {
+        (void)population_leave(sim->population, &who);
+    } else {
+        bool keeps_address = action->type == SCENARIO_ACTION_NAT_REBIND;
+        (void)population_strike_boxes(sim->population, &who, keeps_address);
+    }
 }

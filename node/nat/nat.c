@@ -91,6 +91,13 @@ void nat_on_joined(struct nat *nat, bool is_first)
     }
 }
 
+void nat_on_met(struct nat *nat)
+{
+    if (nat->config->reach == NAT_REACH_CLIENT && !nat->is_stopping) {
+        nat_watch(nat);
+    }
+}
+
 void nat_become(struct nat *nat, bool is_server)
 {
     bool is_news = nat->is_server != is_server;

@@ -197,6 +197,10 @@ void nat_stop(struct nat *nat);
 /* The network has been joined: there is somebody to ask. is_first: there was none, we begin it. */
 void nat_on_joined(struct nat *nat, bool is_first);
 
+/* Enough peers are known while the network is still being joined: who is a client whatever it finds
+ * out has a relay look for the rest. */
+void nat_on_met(struct nat *nat);
+
 /* How hooks.presence ended. */
 void nat_on_published(struct nat *nat, int status);
 

@@ -133,6 +133,8 @@ uint32_t world_box_count(const struct world *world);
 struct napt *world_box(struct world *world, uint32_t box);
 /* The one that stands next before the host; WORLD_BOX_NONE: the host is public. */
 uint32_t world_box_of(const struct world *world, uint32_t host);
+/* False for a firewall. */
+bool world_box_translates(const struct world *world, uint32_t box);
 /* Faults, between windows: the box forgets all it knew, or gets another external address too. */
 void world_reboot_box(struct world *world, uint32_t box);
 void world_renumber_box(struct world *world, uint32_t box);

@@ -136,6 +136,12 @@ uint32_t world_box_of(const struct world *world, uint32_t host)
     return host_box(&world->hosts[host]);
 }
 
+bool world_box_translates(const struct world *world, uint32_t box)
+{
+    must(box < world->box_count);
+    return !world->boxes[box].is_firewall;
+}
+
 void box_place(struct host *host, const struct net_site *site)
 {
     const struct world *world = world_of(host);

@@ -15,6 +15,8 @@ static void member_up(struct population *population, struct host *host);
 static void member_down(struct population *population, struct host *host, const char *reason);
 static void member_joined(struct population *population, struct host *host);
 static void on_end(struct population *population, struct host *host);
+static uint32_t *choose(struct population *population, const struct population_leave *who,
+                        uint32_t *share);
 static bool is_selected(struct population *population, const struct population_leave *leave,
                         uint32_t node);
 static bool is_seed(const struct population *population, uint32_t node);
@@ -119,27 +121,66 @@ void population_barrier(struct population *population, uint64_t next_us)
 
 uint32_t population_leave(struct population *population, const struct population_leave *leave)
 {
+    uint32_t leaving;
+    uint32_t *chosen = choose(population, leave, &leaving);
+    for (uint32_t i = 0; i < leaving; i++) {
+        member_down(population, world_host(population->options.world, chosen[i]), "leave");
+        population->members[chosen[i]].is_gone = true;
+    }
+    free(chosen);
+    return leaving;
+}
+
+uint32_t population_strike_boxes(struct population *population, const struct population_leave *who,
+                                 bool keeps_address)
+{
+    struct world *world = population->options.world;
+    uint32_t count;
+    uint32_t *chosen = choose(population, who, &count);
+    bool *is_struck = calloc(world_box_count(world) + 1u, sizeof *is_struck);
+    must(is_struck != NULL);
+    uint32_t struck = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t box = world_box_of(world, chosen[i]);
+        if (box == WORLD_BOX_NONE || is_struck[box]) {
+            continue;
+        }
+        is_struck[box] = true;
+        struck++;
+        if (keeps_address || !world_box_translates(world, box)) {
+            world_reboot_box(world, box);
+        } else {
+            world_renumber_box(world, box);
+        }
+    }
+    free(is_struck);
+    free(chosen);
+    return struck;
+}
+
+/* The share of the selected that the dice of the action fall on, to be freed. */
+static uint32_t *choose(struct population *population, const struct population_leave *who,
+                        uint32_t *share)
+{
     uint32_t *chosen = malloc((population->online + 1u) * sizeof *chosen);
     must(chosen != NULL);
     uint32_t count = 0;
     for (uint32_t node = 0; node < population->member_count; node++) {
-        if (is_selected(population, leave, node)) {
+        if (is_selected(population, who, node)) {
             chosen[count++] = node;
         }
     }
-    uint64_t share = leave->fraction == UINT32_MAX ? UINT64_C(1) << 32 : leave->fraction;
-    uint32_t leaving = (uint32_t)((count * share + (UINT64_C(1) << 31)) >> 32);
+    uint64_t fraction = who->fraction == UINT32_MAX ? UINT64_C(1) << 32 : who->fraction;
+    *share = (uint32_t)((count * fraction + (UINT64_C(1) << 31)) >> 32);
     struct rng rng;
-    rng_stream(&rng, population->options.seed, "action", leave->number, 0);
-    for (uint32_t i = 0; i < leaving; i++) {
+    rng_stream(&rng, population->options.seed, "action", who->number, 0);
+    for (uint32_t i = 0; i < *share; i++) {
         uint32_t other = i + (uint32_t)rng_below(&rng, count - i);
         uint32_t node = chosen[other];
         chosen[other] = chosen[i];
-        member_down(population, world_host(population->options.world, node), "leave");
-        population->members[node].is_gone = true;
+        chosen[i] = node;
     }
-    free(chosen);
-    return leaving;
+    return chosen;
 }
 
 void population_finish(struct population *population)

@@ -153,6 +153,11 @@ struct population_leave {
 };
 /* At a barrier: they vanish for good. Returns how many. */
 uint32_t population_leave(struct population *population, const struct population_leave *leave);
+/* At a barrier: the boxes next before them forget all mappings, each once however many of them are
+ * behind it, and unless `keeps_address` those that translate get another external address. Returns
+ * how many boxes. */
+uint32_t population_strike_boxes(struct population *population, const struct population_leave *who,
+                                 bool keeps_address);
 
 /* At the end: closes sessions. Operations still open are neither successes nor failures. */
 void population_finish(struct population *population);

@@ -413,8 +413,11 @@ static const struct scenario_shape workload_shape = {
 static const struct scenario_key action_keys[] = {
     KEY("at", QUANTITY, scenario_action, at_us, DURATION, ALWAYS, .max = 3650 * DAY,
         .doc = "When it happens."),
-    KEY("type", ENUM, scenario_action, type, ALWAYS, .choices = CHOICES("leave"),
-        .doc = "leave: the nodes vanish for good, without a word."),
+    KEY("type", ENUM, scenario_action, type, ALWAYS,
+        .choices = CHOICES("leave", "nat_rebind", "nat_renumber"),
+        .doc =
+            "leave: the nodes vanish for good, without a word. nat_rebind: the boxes before them "
+            "forget all mappings; nat_renumber: and get another external address."),
     KEY("select", SELECT, scenario_action, select, ALWAYS,
         .doc = "Who: \"all\", \"group:NAME\", or \"holders\" (nodes holding a record just then)."),
     KEY("fraction", CHANCE, scenario_action, fraction, .fallback = "1", .doc = "Share of them."),

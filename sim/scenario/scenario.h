@@ -270,7 +270,11 @@ struct scenario_workload {
     uint64_t until_us;
 };
 
-enum scenario_action_type { SCENARIO_ACTION_LEAVE };
+enum scenario_action_type {
+    SCENARIO_ACTION_LEAVE,
+    SCENARIO_ACTION_NAT_REBIND,
+    SCENARIO_ACTION_NAT_RENUMBER
+};
 
 enum scenario_select_kind { SCENARIO_SELECT_ALL, SCENARIO_SELECT_GROUP, SCENARIO_SELECT_HOLDERS };
 

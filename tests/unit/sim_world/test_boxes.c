@@ -264,6 +264,51 @@ Test(boxes, a_run_is_the_same_on_any_number_of_threads_and_tells_what_nodes_stan
     scenario_free(scenario);
 }
 
+/* How many boxes have another address than in `before`, and how many know anything. */
+static void look_at(struct world *of, const uint32_t *before, uint32_t *moved, uint32_t *full)
+{
+    *moved = *full = 0;
+    for (uint32_t i = 0; i < world_box_count(of); i++) {
+        struct napt *box = world_box(of, i);
+        *moved += napt_external_ip(box) != before[i];
+        *full += napt_load_of(box, world_now_us(of), 0).mappings > 0;
+    }
+}
+
+Test(boxes, actions_make_them_forget_or_give_them_another_address)
+{
+    enum { BOXES = 24 };
+    struct scenario *scenario = scenario_text(
+        "\"groups\": [ { \"name\": \"relay\", \"count\": 10 }, { \"name\": \"a\", \"count\": 24,"
+        "  \"nat\": { \"full_cone\": 0.5, \"firewall\": 0.5 } } ],"
+        "\"topology\": { \"join_ramp\": \"10s\" }, \"actions\": ["
+        "  { \"at\": \"30s\", \"type\": \"nat_rebind\", \"select\": \"group:relay\" },"
+        "  { \"at\": \"40s\", \"type\": \"nat_rebind\", \"select\": \"group:a\" },"
+        "  { \"at\": \"50s\", \"type\": \"nat_renumber\", \"select\": \"all\" } ]");
+    struct sim_options options = {.scenario = scenario, .seed = 5};
+    char error[200] = "";
+    struct sim *sim = sim_open(&options, error, sizeof error);
+    cr_assert_not_null(sim, "%s", error);
+    uint32_t before[BOXES];
+    uint32_t moved;
+    uint32_t full;
+    cr_assert_eq(world_box_count(sim_world(sim)), BOXES);
+    for (uint32_t i = 0; i < BOXES; i++) {
+        before[i] = napt_external_ip(world_box(sim_world(sim), i));
+    }
+    cr_assert(sim_run_until(sim, 30000001));
+    look_at(sim_world(sim), before, &moved, &full);
+    cr_expect(moved == 0 && full == BOXES, "nothing happens to those that stand before nobody");
+    cr_assert(sim_run_until(sim, 40000001));
+    look_at(sim_world(sim), before, &moved, &full);
+    cr_expect(moved == 0 && full < BOXES / 4, "%u moved, %u full", moved, full);
+    cr_assert(sim_run_until(sim, 50000001));
+    look_at(sim_world(sim), before, &moved, &full);
+    cr_expect_eq(moved, BOXES / 2, "a firewall has no address of its own");
+    sim_close(sim);
+    scenario_free(scenario);
+}
+
 /* A full cone in a /24 of its own has the address its node would have, keeps its port and lets all
  * in: nobody can tell who is not looking for it. */
 Test(boxes, a_run_behind_full_cones_is_the_run_without_boxes)
