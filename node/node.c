@@ -135,6 +135,7 @@ int node_init(struct node *node, struct port *port, const struct node_config *co
 int node_start(struct node *node)
 {
     node->started_us = core_now(&node->core);
+    nat_start(&node->nat);
     dht_start(&node->dht, node->config->bootstrap, node->config->bootstrap_count, on_joined, node);
     gossip_start(&node->gossip);
     ledger_start(&node->ledger);

@@ -29,6 +29,8 @@ void verb_add_nat(cJSON *object, const struct node *node)
     add_box(nat, node);
     add_map(nat, node);
     add_relays(nat, node);
+    verb_add_count(nat, "stun_heard", own->counts.stun_heard);
+    verb_add_count(nat, "stun_served", own->counts.stun_served);
     verb_add_count(nat, "reservations", nat_reservation_count(own));
     verb_add_count(nat, "circuits", nat_circuit_count(own));
     verb_add_count(nat, "reservations_given", own->counts.reservations_given);

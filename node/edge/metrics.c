@@ -151,6 +151,9 @@ static void write_nat(struct exposition *out, const struct node *node)
                       "Requests for a port to the router, and ports and renewals granted.");
     exposition_count(out, nat->counts.maps_asked, "result=\"asked\"");
     exposition_count(out, nat->counts.maps_granted, "result=\"granted\"");
+    counter(out, "meshtwin_nat_stun_heard", "Answers of STUN servers.", nat->counts.stun_heard);
+    counter(out, "meshtwin_nat_stun_served", "Answers given as a STUN server.",
+            nat->counts.stun_served);
     counter(out, "meshtwin_nat_relayed_bytes", "Bytes of datagrams passed on for others.",
             nat->counts.relayed_bytes);
     counter(out, "meshtwin_nat_vouchers_forged", "Vouchers shown that this node never gave.",

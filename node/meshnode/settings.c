@@ -19,6 +19,7 @@ enum {
     HTTP_PORT_OFFSET = 1000,
     GROUP_BURST_S = 2, /* Seconds' worth that an address group may send at once. */
     PASSPHRASE_MAX = 1024,
+    STUN_WRONG = NAT_STUN_MAX + 1,
 };
 
 static const char *const reach_names[] = {"auto", "public", "client", NULL};
@@ -53,6 +54,10 @@ const struct option settings_options[] = {
      "do not relay for nodes that strangers cannot reach"},
     {0, "no-port-mapping", NULL, OPTION_FLAG, AT(no_port_mapping), NULL,
      "do not ask the router for a port when strangers cannot reach it"},
+    {0, "stun", "ADDR:PORT,...", OPTION_LIST, AT(stun), NULL,
+     "STUN servers that tell where they see it: IPv4:port, [IPv6]:port"},
+    {0, "stun-server", NULL, OPTION_FLAG, AT(stun_server), NULL,
+     "answer STUN requests on the node's own port"},
     {0, "http", "ADDR:PORT", OPTION_TEXT, AT(http), NULL,
      "HTTP face, or off (default 127.0.0.1 at PORT + 1000)"},
     {0, "http-token", "FILE", OPTION_TEXT, AT(http_token), NULL,
@@ -92,6 +97,7 @@ static void set_defaults(struct settings *settings);
 static struct option_table table_of(struct settings *settings);
 static bool parse_words(int count, char **words, struct settings *settings, char *error,
                         size_t error_size);
+static size_t stun_parse(const struct option_list *texts, struct port_addr addrs[NAT_STUN_MAX]);
 static bool complete(struct settings *settings, char reason[HOST_REASON_SIZE]);
 static bool limits_are_sound(const struct settings *settings, char reason[HOST_REASON_SIZE]);
 static char *default_http(uint64_t port);
@@ -177,6 +183,7 @@ void settings_free(struct settings *settings)
     free(settings->peers);
     free(settings->file_text);
     option_list_free(&settings->bootstrap);
+    option_list_free(&settings->stun);
     *settings = (struct settings){0};
 }
 
@@ -188,6 +195,8 @@ void settings_nat(const struct settings *settings, struct nat_config *nat)
     bool is_untold = settings->masking && reach == NAT_REACH_AUTO;
     nat->reach = (uint8_t)(is_untold ? NAT_REACH_PUBLIC : reach);
     nat->is_relay = !settings->no_relay;
+    nat->is_stun_server = settings->stun_server;
+    nat->stun_count = (uint8_t)stun_parse(&settings->stun, nat->stun);
     nat->has_mapping = !settings->no_port_mapping && !settings->masking;
 }
 
@@ -329,6 +338,28 @@ static bool parse_words(int count, char **words, struct settings *settings, char
     return ok;
 }
 
+/* How many there are; STUN_WRONG when one is none, or they are too many. */
+static size_t stun_parse(const struct option_list *texts, struct port_addr addrs[NAT_STUN_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < texts->count; i++) {
+        for (const char *at = texts->items[i]; *at != '\0';) {
+            char text[HOST_ADDR_TEXT_SIZE];
+            size_t len = strcspn(at, ",");
+            if (len >= sizeof text || count == NAT_STUN_MAX) {
+                return STUN_WRONG;
+            }
+            memcpy(text, at, len);
+            text[len] = '\0';
+            if (len > 0 && !host_addr_parse(text, &addrs[count++])) {
+                return STUN_WRONG;
+            }
+            at += len + (at[len] == ',');
+        }
+    }
+    return count;
+}
+
 /* Fills in what nobody gave and what follows from the rest. */
 static bool complete(struct settings *settings, char reason[HOST_REASON_SIZE])
 {
@@ -338,6 +369,12 @@ static bool complete(struct settings *settings, char reason[HOST_REASON_SIZE])
         return false;
     }
     if (!limits_are_sound(settings, reason)) {
+        return false;
+    }
+    struct port_addr stun[NAT_STUN_MAX];
+    if (stun_parse(&settings->stun, stun) == STUN_WRONG) {
+        snprintf(reason, HOST_REASON_SIZE,
+                 "--stun is at most %d of IPv4:port or [IPv6]:port, no names", NAT_STUN_MAX);
         return false;
     }
     for (size_t i = 0; i < settings->peer_count; i++) {

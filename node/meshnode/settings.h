@@ -40,6 +40,8 @@ struct settings {
     int reach; /* Index of its names. */
     bool no_relay;
     bool no_port_mapping;
+    struct option_list stun; /* Items may hold several with commas. */
+    bool stun_server;
     const char *http; /* "off", or an address. */
     const char *http_token;
     const char *control;

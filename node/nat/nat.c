@@ -41,6 +41,11 @@ int nat_init(struct nat *nat, struct core *core, const struct nat_config *config
     return ERR_OK;
 }
 
+void nat_start(struct nat *nat)
+{
+    nat_discover(nat);
+}
+
 void nat_stop(struct nat *nat)
 {
     nat->is_stopping = true;
@@ -52,6 +57,7 @@ void nat_stop(struct nat *nat)
     timer_stop(&nat->core->timers, &work->tick);
     timer_stop(&nat->core->timers, &work->check);
     nat_map_drop(nat);
+    nat_discover_stop(nat);
     nat_links_drop(nat);
     nat_streams_close(nat);
     for (uint16_t place = 0; place < work->attempts.made; place++) {
@@ -179,8 +185,13 @@ void nat_observe(struct nat *nat, const struct port_addr *peer, uint16_t path,
             }
         }
     }
+    bool has_moved =
+        nat->has_observed && memcmp(nat->observed.ip, observed->ip, sizeof observed->ip) != 0;
     nat->observed = *observed;
     nat->has_observed = true;
+    if (has_moved) {
+        nat_discover(nat);
+    }
 }
 
 struct port_addr nat_local(const struct nat *nat, const struct port_addr *observed)
@@ -204,7 +215,7 @@ bool nat_is_any(const struct nat *nat)
 
 bool nat_on_datagram(struct nat *nat, int path, const struct port_addr *from, struct slice bytes)
 {
-    return nat_map_hear(nat, path, from, bytes);
+    return nat_map_hear(nat, path, from, bytes) || nat_discover_hear(nat, path, from, bytes);
 }
 
 bool nat_is_fresh(const struct nat *nat, const struct transport_session *session)

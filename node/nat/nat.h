@@ -11,6 +11,7 @@
  *      nat_connect       CONNECT -> circuit -> IK through it -> session                attempt.c
  *      direct            PUNCH, PUNCH_GO -> probes both ways -> hooks.proved -> moved  punch.c
  *      silence           probes; circuit -> probe through it -> moved                  rescue.c
+ *      who sees us       STUN -> servers; and others -> STUN -> us                     discover.c
  *      for others        reservations, circuits, accounts                              relay.c
  *      a port            PCP, NAT-PMP -> router -> am I reachable now?                 map.c
  *
@@ -36,13 +37,19 @@ enum nat_reach {
     NAT_REACH_CLIENT, /* It never serves. */
 };
 
-enum { NAT_OWN_MAX = 8 };
+enum {
+    NAT_OWN_MAX = 8,
+    NAT_STUN_MAX = 4,
+};
 
 struct nat_config {
     /* Addresses of this machine, for a node that is bound to any: else nobody could tell from how
      * others see it that no box is in the way. Ports do not matter. */
     struct port_addr own[NAT_OWN_MAX];
     uint8_t own_count;
+    struct port_addr stun[NAT_STUN_MAX]; /* Servers to be asked where they see us. */
+    uint8_t stun_count;
+    bool is_stun_server;    /* We answer such questions. */
     uint8_t reach;          /* enum nat_reach */
     bool is_relay;          /* A server relays for clients. */
     bool has_punching;      /* False: what is relayed stays so. */
@@ -149,6 +156,8 @@ struct nat_counts {
     uint32_t vouchers_forged;
     uint32_t maps_asked;    /* Requests to our router, */
     uint32_t maps_granted;  /* and what it gave, renewals among it. */
+    uint32_t stun_heard;    /* Answers of STUN servers, */
+    uint32_t stun_served;   /* and ours as one. */
     uint64_t relayed_bytes; /* Of datagrams that were passed on for others. */
     uint64_t relayed_datagrams;
     uint64_t wrapped_bytes;   /* Of our own that went to relays, */
@@ -192,6 +201,7 @@ struct nat {
 NODISCARD int nat_init(struct nat *nat, struct core *core, const struct nat_config *config,
                        const struct identity *identity, struct transport *transport,
                        const struct nat_hooks *hooks);
+void nat_start(struct nat *nat);
 void nat_stop(struct nat *nat);
 
 /* The network has been joined: there is somebody to ask. is_first: there was none, we begin it. */
@@ -243,8 +253,8 @@ void nat_on_hung_up(struct nat *nat, const struct message_from *from,
 void nat_on_unreachable(struct nat *nat, const struct port_addr *addrs, uint32_t count);
 void nat_on_path(struct nat *nat, int path, enum port_path_event event);
 
-/* Every datagram comes here first. True when it was from our router, which answers requests for
- * ports to the main path. */
+/* Every datagram comes here first. True when it was none of a mesh: from our router, which answers
+ * requests for ports to the main path, or STUN's, which can be none of ours (stun.h). */
 bool nat_on_datagram(struct nat *nat, int path, const struct port_addr *from, struct slice bytes);
 
 /* Somebody begins a handshake with us from there. */

@@ -8,6 +8,7 @@
 
 #include "node/nat/nat.h"
 #include "node/nat/pcp.h"
+#include "node/nat/stun_client.h"
 #include "node/wire/codec.h"
 
 #define NAT_SECOND UINT64_C(1000000)
@@ -249,6 +250,23 @@ struct nat_map {
     uint8_t address[4];
 };
 
+/* --- discover.c: questions to STUN servers ------------------------------------------------------
+ */
+
+enum { NAT_QUESTIONS_MAX = NAT_STUN_MAX + 2 };
+
+struct nat_discovery {
+    struct nat *nat;
+    struct timer timer;
+    uint64_t begun_us;
+    struct port_addr server; /* The first that has another address, */
+    struct port_addr other;  /* and that. */
+    bool has_other;
+    bool is_filtering; /* Its answers from there are waited for. */
+    uint8_t count;
+    struct stun_client clients[NAT_QUESTIONS_MAX];
+};
+
 struct nat_work {
     struct nat *owner;
     struct timer tick; /* Once a second while there is anything to watch. */
@@ -282,7 +300,8 @@ struct nat_work {
     struct classify ports; /* What was seen of those alone, with nothing sent in between. */
     uint16_t port_newest;  /* Of the newest mapping seen; 0: none. */
     struct nat_birthday *birthday;
-    struct nat_map *map; /* NULL: nobody was asked. */
+    struct nat_map *map;             /* NULL: nobody was asked. */
+    struct nat_discovery *discovery; /* The same. */
     /* Extra paths that sessions have moved to: closed when the session is gone. */
     struct {
         uint32_t session;
@@ -336,6 +355,12 @@ bool nat_map_hear(struct nat *nat, int path, const struct port_addr *from, struc
  * us was before it did: boxes keep what they have begun with a peer. */
 bool nat_map_is_external(const struct nat *nat, const struct port_addr *addr);
 bool nat_map_is_older(const struct nat *nat, const struct port_addr *peer);
+
+/* Asks the STUN servers that are configured, anew if that was long ago. */
+void nat_discover(struct nat *nat);
+void nat_discover_stop(struct nat *nat);
+/* True when it was STUN, and somebody here speaks it. */
+bool nat_discover_hear(struct nat *nat, int path, const struct port_addr *from, struct slice bytes);
 
 /* Whether a probe may go to an address that nothing was sent to. */
 bool nat_may_probe(struct nat *nat, const struct port_addr *addr);

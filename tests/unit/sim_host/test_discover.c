@@ -1,0 +1,86 @@
+/* test_discover.c - nodes that ask a node where it sees them, as they would any STUN server. */
+#include <criterion/criterion.h>
+
+#include "node/nat/stun_server.h"
+#include "sim/host/world.h"
+#include "sim/net/napt.h"
+#include "tests/support/client_world.h"
+
+enum { SERVERS = 4 };
+
+static struct client_world *world;
+
+/* The first server answers; the client, behind a box, asks it. */
+static void open_world(enum napt_preset preset)
+{
+    struct napt_config config;
+    world = client_world_open(SERVERS, 1, 23);
+    napt_preset_config(preset, &config);
+    uint32_t box = world_add_box(world->world, 100, &config, WORLD_BOX_NONE);
+    struct host *host = world_host(world->world, world_add_host_behind(world->world, box));
+    host_place(host, &(struct net_site){0}, world_seed(world->world));
+    world->server.nat.is_stun_server = true;
+    world->client.nat.stun[0] = world->bootstrap;
+    world->client.nat.stun_count = 1;
+}
+
+static const struct nat *nat_of(uint32_t host)
+{
+    return &world_host(world->world, host)->node->nat;
+}
+
+Test(discover, tells_a_node_where_it_is_seen)
+{
+    open_world(NAPT_PRESET_PORT_RESTRICTED);
+    client_world_start(world);
+    const struct nat *client = nat_of(SERVERS);
+    uint32_t ip;
+    cr_assert(addr_ip(&client->observed, &ip));
+    cr_expect_eq(ip, napt_external_ip(world_box(world->world, 0)));
+    cr_expect_eq(client->counts.stun_heard, 1, "once is enough");
+    cr_expect_eq(nat_of(0)->counts.stun_served, 1);
+    client_world_close(world);
+}
+
+Test(discover, is_no_business_of_whom_was_not_told_to)
+{
+    open_world(NAPT_PRESET_PORT_RESTRICTED);
+    world->server.nat.is_stun_server = false;
+    client_world_start(world);
+    client_world_run(world, 60 * CLIENT_SECOND);
+    cr_expect_eq(nat_of(SERVERS)->counts.stun_heard, 0);
+    cr_expect_eq(nat_of(0)->counts.stun_served, 0);
+    cr_expect_geq(nat_of(0)->core->counters.value[COUNT_MALFORMED], 7, "every repetition");
+    client_world_close(world);
+}
+
+static void ask_often(struct node *node, void *arg)
+{
+    struct port *port = node->core.port;
+    uint8_t bytes[STUN_HEADER_LEN];
+    struct stun_writer writer;
+    for (uint32_t i = 0; i < 1000; i++) {
+        struct stun_id id = {{(uint8_t)i, (uint8_t)(i >> 8)}};
+        stun_start(&writer, bytes, sizeof bytes, STUN_REQUEST, STUN_BINDING, &id);
+        size_t len = stun_end(&writer);
+        cr_assert_eq(port->ops->send(port, PORT_MAIN_PATH, arg, slice_of(bytes, len),
+                                     (struct port_send_flags){0}),
+                     ERR_OK);
+    }
+}
+
+/* A flood from one address group gets what its bucket holds, and the mesh goes on. */
+Test(discover, is_limited_by_address_group)
+{
+    open_world(NAPT_PRESET_PORT_RESTRICTED);
+    world->server.guard.group_burst = 100;
+    world->server.guard.group_rate = 10;
+    client_world_start(world);
+    uint32_t before = nat_of(1)->counts.stun_served;
+    host_enter(client_world_client(world, 0), ask_often, &world_host(world->world, 1)->port.local);
+    client_world_run(world, 2 * CLIENT_SECOND);
+    uint32_t served = nat_of(1)->counts.stun_served - before;
+    cr_expect_geq(served, 50);
+    cr_expect_leq(served, 100 + 2 * 10);
+    client_world_close(world);
+}
