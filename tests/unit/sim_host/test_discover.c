@@ -9,11 +9,12 @@
 enum { SERVERS = 4 };
 
 static struct client_world *world;
+static struct napt_config config; /* Of the box, which borrows it. */
 
 /* The first server answers; the client, behind a box, asks it. */
 static void open_world(enum napt_preset preset)
 {
-    struct napt_config config;
+
     world = client_world_open(SERVERS, 1, 23);
     napt_preset_config(preset, &config);
     uint32_t box = world_add_box(world->world, 100, &config, WORLD_BOX_NONE);
