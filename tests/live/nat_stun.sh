@@ -30,7 +30,7 @@ discovered()
     fi
     lab_in "$1" timeout 60 turnutils_natdiscovery "$option" -L "${lab_address[$1]}" \
         "${lab_address[stun]}" 2>/dev/null |
-        sed -nE "s/.*(Endpoint Independent|Address Dependent|Address and Port Dependent) $2.*/\1/p" |
+        sed -nE "s/.*(Endpoint Independent|Address( and Port)? Dependent) $2.*/\1/p" |
         tr 'A-Z ' 'a-z_' | head -n 1
 }
 
