@@ -37,7 +37,7 @@ static void request_send(struct nat_map *map, uint32_t lifetime_s);
 static size_t natpmp_request(const struct nat_map *map, uint32_t lifetime_s, uint8_t *buffer);
 static struct pcp_request request_of(const struct nat_map *map, uint32_t lifetime_s);
 static uint16_t port_of(const struct port_addr *addr);
-static struct port_addr suggested(const struct nat *nat);
+static struct port_addr suggested(const struct nat_map *map);
 static void end_round(struct nat_map *map, enum nat_map_state state, uint64_t pause_us);
 static void on_pcp(struct nat_map *map, const struct pcp_answer *answer);
 static void on_natpmp(struct nat_map *map, const struct natpmp_answer *answer);
@@ -287,7 +287,7 @@ static void request_send(struct nat_map *map, uint32_t lifetime_s)
 
 static size_t natpmp_request(const struct nat_map *map, uint32_t lifetime_s, uint8_t *buffer)
 {
-    const struct port_addr wanted = suggested(map->nat);
+    const struct port_addr wanted = suggested(map);
     bool is_end = lifetime_s == 0;
     const struct natpmp_request request = {.opcode = map->has_address || is_end ? NATPMP_MAP_UDP
                                                                                 : NATPMP_EXTERNAL,
@@ -305,7 +305,7 @@ static struct pcp_request request_of(const struct nat_map *map, uint32_t lifetim
         .map = {.nonce = map->nonce, .protocol = PCP_UDP, .internal_port = port_of(&map->client)}};
     memcpy(request.client, map->client.ip, sizeof request.client);
     if (lifetime_s > 0) {
-        request.map.external = suggested(map->nat);
+        request.map.external = suggested(map);
     }
     return request;
 }
@@ -318,17 +318,16 @@ static uint16_t port_of(const struct port_addr *addr)
 
 /* What we have already; else the port where we are seen, so that nothing changes for those who see
  * us there; where a box shows everybody another one, our own. */
-static struct port_addr suggested(const struct nat *nat)
+static struct port_addr suggested(const struct nat_map *map)
 {
     static const struct port_addr any_v4 = {.ip = {[10] = 0xff, [11] = 0xff}};
-    const struct nat_map *map = map_of(nat);
     struct port_addr wanted = any_v4;
     struct nat_class class;
-    nat_class_of(nat, &class);
+    nat_class_of(map->nat, &class);
     if (port_of(&map->external) != 0) {
         return map->external;
     }
-    const struct port_addr *seen = class.is_dependent ? &map->client : &nat->observed;
+    const struct port_addr *seen = class.is_dependent ? &map->client : &map->nat->observed;
     memcpy(wanted.port, seen->port, sizeof wanted.port);
     return wanted;
 }
