@@ -200,6 +200,8 @@ static struct nat_map *map_make(struct nat *nat)
     if (map != NULL) {
         *map = (struct nat_map){.nat = nat};
         nonce_get(map);
+        struct reader reader = reader_of(slice_of(map->nonce.bytes, sizeof map->nonce.bytes));
+        rng_seed(&map->rng, read_u64(&reader));
         work->map = map;
     }
     return map;
@@ -265,7 +267,7 @@ static void ask(struct nat_map *map)
     }
     uint32_t pause_us = 2 * map->pause_us;
     uint32_t spread_us = pause_us / 1000 * SPREAD_PERMILLE;
-    map->pause_us = pause_us - spread_us + (uint32_t)rng_below(&core->rng, 2 * spread_us + 1);
+    map->pause_us = pause_us - spread_us + (uint32_t)rng_below(&map->rng, 2 * spread_us + 1);
     map->sent++;
     request_send(map, PCP_LIFETIME_S);
     timer_start(&core->timers, &map->timer, map->pause_us, on_timer);

@@ -236,6 +236,7 @@ struct nat_map {
     struct port_addr client;   /* and where it sees us. */
     struct port_addr external; /* Granted; port 0: nothing is. */
     struct pcp_nonce nonce;
+    struct rng rng; /* Of the pauses: they move nobody else's dice. */
     struct pcp_epoch epoch;
     uint64_t granted_us; /* When it was new. */
     uint64_t ends_us;
