@@ -118,6 +118,7 @@ struct node {
 
     struct pool errands;  /* Commands that need one peer's answer. */
     struct timer enforce; /* Somebody has just been banned. */
+    struct timer begin;   /* Others are written to from then on. */
     uint64_t started_us;
     bool is_joined;
     bool is_stopping;

@@ -25,6 +25,7 @@ enum {
 
 static struct nat_map *map_of(const struct nat *nat);
 static void ask_router(struct nat *nat);
+static void ask_at(struct nat *nat, const struct port_addr *gateway, const struct port_addr *own);
 static bool own_addr(const struct nat *nat, const struct port_addr *gateway, struct port_addr *own);
 static unsigned prefix_with(const struct port_addr *one, const struct port_addr *other);
 static struct nat_map *map_make(struct nat *nat);
@@ -33,9 +34,11 @@ static bool nonce_find(const struct nat *nat, struct pcp_nonce *nonce);
 static void begin(struct nat_map *map, bool has_address);
 static void on_timer(struct timer *timer);
 static void ask(struct nat_map *map);
-static void request_send(struct nat_map *map, uint32_t lifetime_s);
-static size_t natpmp_request(const struct nat_map *map, uint32_t lifetime_s, uint8_t *buffer);
-static struct pcp_request request_of(const struct nat_map *map, uint32_t lifetime_s);
+static void request_send(struct nat_map *map, enum pcp_protocol protocol, uint32_t lifetime_s);
+static size_t natpmp_request(const struct nat_map *map, enum pcp_protocol protocol,
+                             uint32_t lifetime_s, uint8_t *buffer);
+static struct pcp_request request_of(const struct nat_map *map, enum pcp_protocol protocol,
+                                     uint32_t lifetime_s);
 static uint16_t port_of(const struct port_addr *addr);
 static struct port_addr suggested(const struct nat_map *map);
 static void end_round(struct nat_map *map, enum nat_map_state state, uint64_t pause_us);
@@ -47,6 +50,22 @@ static void on_granted(struct nat_map *map, const struct port_addr *external, ui
 static void on_changed(struct nat_map *map);
 
 static const char nonce_key[] = "nat.map";
+
+/* At a private address a box is in front of us, and what it opens for peers before it has granted a
+ * port would go on elsewhere: so it is asked first. It is no further away than a millisecond or
+ * two. */
+bool nat_map_start(struct nat *nat)
+{
+    struct port_addr gateway;
+    struct port_addr own;
+    bool is_wanted = nat->config->reach == NAT_REACH_AUTO && nat->config->has_mapping &&
+                     nat->core->port->ops->gateway(nat->core->port, &gateway) &&
+                     own_addr(nat, &gateway, &own) && classify_is_private(&own);
+    if (is_wanted) {
+        ask_at(nat, &gateway, &own);
+    }
+    return is_wanted && map_of(nat) != NULL;
+}
 
 void nat_map_tick(struct nat *nat)
 {
@@ -81,7 +100,8 @@ void nat_map_drop(struct nat *nat)
     timer_stop(&nat->core->timers, &map->timer);
     map->is_asking = false;
     if (map->state == NAT_MAP_GRANTED || map->state == NAT_MAP_INSIDE) {
-        request_send(map, 0);
+        request_send(map, PCP_UDP, 0);
+        request_send(map, PCP_TCP, 0);
         map->state = NAT_MAP_NONE;
     }
 }
@@ -144,13 +164,18 @@ static void ask_router(struct nat *nat)
         !port->ops->gateway(port, &gateway) || !own_addr(nat, &gateway, &own)) {
         return;
     }
+    ask_at(nat, &gateway, &own);
+}
+
+static void ask_at(struct nat *nat, const struct port_addr *gateway, const struct port_addr *own)
+{
     struct nat_map *map = map_of(nat) != NULL ? map_of(nat) : map_make(nat);
     if (map == NULL ||
-        (port_addr_equal(&map->gateway, &gateway) && port_addr_equal(&map->client, &own))) {
+        (port_addr_equal(&map->gateway, gateway) && port_addr_equal(&map->client, own))) {
         return;
     }
-    map->gateway = gateway; /* For the first time, or we have moved. */
-    map->client = own;
+    map->gateway = *gateway; /* For the first time, or we have moved. */
+    map->client = *own;
     map->external = (struct port_addr){.port = {0}};
     map->epoch = (struct pcp_epoch){.is_known = false};
     map->is_natpmp = false;
@@ -163,9 +188,12 @@ static void ask_router(struct nat *nat)
 static bool own_addr(const struct nat *nat, const struct port_addr *gateway, struct port_addr *own)
 {
     const struct nat_config *config = nat->config;
+    static const uint8_t loopback[16] = {[15] = 1};
     *own = nat->core->port->local;
     if (!nat_is_any(nat)) {
-        return port_addr_is_v4(own) == port_addr_is_v4(gateway);
+        bool is_v4 = port_addr_is_v4(own);
+        bool is_inside = is_v4 ? own->ip[12] == 127 : memcmp(own->ip, loopback, 16) == 0;
+        return !is_inside && is_v4 == port_addr_is_v4(gateway);
     }
     int best = -1;
     for (int i = 0; i < config->own_count; i++) {
@@ -269,42 +297,46 @@ static void ask(struct nat_map *map)
     uint32_t spread_us = pause_us / 1000 * SPREAD_PERMILLE;
     map->pause_us = pause_us - spread_us + (uint32_t)rng_below(&map->rng, 2 * spread_us + 1);
     map->sent++;
-    request_send(map, PCP_LIFETIME_S);
+    request_send(map, PCP_UDP, PCP_LIFETIME_S);
     timer_start(&core->timers, &map->timer, map->pause_us, on_timer);
 }
 
-static void request_send(struct nat_map *map, uint32_t lifetime_s)
+static void request_send(struct nat_map *map, enum pcp_protocol protocol, uint32_t lifetime_s)
 {
     struct core *core = map->nat->core;
     uint8_t bytes[PCP_REQUEST_MAX];
-    struct pcp_request request = request_of(map, lifetime_s);
-    size_t len = map->is_natpmp ? natpmp_request(map, lifetime_s, bytes)
+    struct pcp_request request = request_of(map, protocol, lifetime_s);
+    size_t len = map->is_natpmp ? natpmp_request(map, protocol, lifetime_s, bytes)
                                 : pcp_write_request(&request, bytes);
-    map->nat->counts.maps_asked++;
+    map->nat->counts.maps_asked += protocol == PCP_UDP;
     count(&core->counters, COUNT_DATAGRAMS_OUT);
     count_by(&core->counters, COUNT_BYTES_OUT, (uint32_t)len);
     (void)core->port->ops->send(core->port, PORT_MAIN_PATH, &map->gateway, slice_of(bytes, len),
                                 (struct port_send_flags){0});
 }
 
-static size_t natpmp_request(const struct nat_map *map, uint32_t lifetime_s, uint8_t *buffer)
+static size_t natpmp_request(const struct nat_map *map, enum pcp_protocol protocol,
+                             uint32_t lifetime_s, uint8_t *buffer)
 {
     const struct port_addr wanted = suggested(map);
     bool is_end = lifetime_s == 0;
-    const struct natpmp_request request = {.opcode = map->has_address || is_end ? NATPMP_MAP_UDP
-                                                                                : NATPMP_EXTERNAL,
+    const unsigned map_opcode = protocol == PCP_TCP ? NATPMP_MAP_TCP : NATPMP_MAP_UDP;
+    const unsigned opcode = map->has_address || is_end ? map_opcode : (unsigned)NATPMP_EXTERNAL;
+    const struct natpmp_request request = {.opcode = (uint8_t)opcode,
                                            .internal_port = port_of(&map->client),
                                            .external_port = is_end ? 0 : port_of(&wanted),
                                            .lifetime_s = lifetime_s};
     return natpmp_write_request(&request, buffer);
 }
 
-static struct pcp_request request_of(const struct nat_map *map, uint32_t lifetime_s)
+static struct pcp_request request_of(const struct nat_map *map, enum pcp_protocol protocol,
+                                     uint32_t lifetime_s)
 {
-    struct pcp_request request = {
-        .opcode = PCP_MAP,
-        .lifetime_s = lifetime_s,
-        .map = {.nonce = map->nonce, .protocol = PCP_UDP, .internal_port = port_of(&map->client)}};
+    struct pcp_request request = {.opcode = PCP_MAP,
+                                  .lifetime_s = lifetime_s,
+                                  .map = {.nonce = map->nonce,
+                                          .protocol = (uint8_t)protocol,
+                                          .internal_port = port_of(&map->client)}};
     memcpy(request.client, map->client.ip, sizeof request.client);
     if (lifetime_s > 0) {
         request.map.external = suggested(map);
@@ -329,7 +361,8 @@ static struct port_addr suggested(const struct nat_map *map)
     if (port_of(&map->external) != 0) {
         return map->external;
     }
-    const struct port_addr *seen = class.is_dependent ? &map->client : &map->nat->observed;
+    bool is_steady = map->nat->has_observed && !class.is_dependent;
+    const struct port_addr *seen = is_steady ? &map->nat->observed : &map->client;
     memcpy(wanted.port, seen->port, sizeof wanted.port);
     return wanted;
 }
@@ -356,7 +389,7 @@ static void end_round(struct nat_map *map, enum nat_map_state state, uint64_t pa
 
 static void on_pcp(struct nat_map *map, const struct pcp_answer *answer)
 {
-    const struct pcp_request request = request_of(map, PCP_LIFETIME_S);
+    const struct pcp_request request = request_of(map, PCP_UDP, PCP_LIFETIME_S);
     bool is_bare_failure = answer->opcode == PCP_MAP && !answer->has_map && map->is_asking;
     if (map->is_natpmp || !(pcp_answers(answer, &request) || is_bare_failure)) {
         return;
@@ -434,6 +467,8 @@ static void on_granted(struct nat_map *map, const struct port_addr *external, ui
     map->state = classify_is_private(external) && !is_seen ? NAT_MAP_INSIDE : NAT_MAP_GRANTED;
     timer_start(&nat->core->timers, &map->timer,
                 life_us / 2 > RENEW_MIN_US ? life_us / 2 : RENEW_MIN_US, on_timer);
+    /* For those who have no UDP; what becomes of it is no matter. */
+    request_send(map, PCP_TCP, PCP_LIFETIME_S);
     if (is_news) {
         on_changed(map);
     }
@@ -446,8 +481,9 @@ static void on_changed(struct nat_map *map)
     struct nat_class class;
     nat_class_of(nat, &class);
     map->granted_us = core_now(nat->core);
-    map->is_moved = class.is_dependent || !port_addr_equal(&nat->observed, &map->external);
-    if (map->state == NAT_MAP_INSIDE) {
+    bool is_elsewhere = nat->has_observed && !port_addr_equal(&nat->observed, &map->external);
+    map->is_moved = class.is_dependent || is_elsewhere;
+    if (map->state == NAT_MAP_INSIDE || !nat->has_observed) {
         return;
     }
     classify_start(&nat->work->classify);

@@ -41,9 +41,11 @@ int nat_init(struct nat *nat, struct core *core, const struct nat_config *config
     return ERR_OK;
 }
 
-void nat_start(struct nat *nat)
+bool nat_start(struct nat *nat)
 {
+    bool is_asking = nat_map_start(nat);
     nat_discover(nat);
+    return is_asking;
 }
 
 void nat_stop(struct nat *nat)

@@ -201,7 +201,8 @@ struct nat {
 NODISCARD int nat_init(struct nat *nat, struct core *core, const struct nat_config *config,
                        const struct identity *identity, struct transport *transport,
                        const struct nat_hooks *hooks);
-void nat_start(struct nat *nat);
+/* True when others had better be written to a moment later: our router is being asked for a port. */
+bool nat_start(struct nat *nat);
 void nat_stop(struct nat *nat);
 
 /* The network has been joined: there is somebody to ask. is_first: there was none, we begin it. */

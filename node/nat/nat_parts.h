@@ -344,6 +344,8 @@ uint64_t nat_flow_since(const struct nat *nat, const struct port_addr *addr);
 
 /* Asks the router when there is need, and it was not asked yet. */
 void nat_map_tick(struct nat *nat);
+/* Before anybody else is written to: true when the router is being asked. */
+bool nat_map_start(struct nat *nat);
 /* We serve: perhaps by a port that was granted in an earlier life, and has to be kept. */
 void nat_map_keep(struct nat *nat);
 /* Strangers do not reach us (any more): does it still know of us? */
