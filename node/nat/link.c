@@ -8,7 +8,6 @@
 enum {
     PROVE_US = 2000000, /* For the answer to a probe of a relay. */
     UNPROVED_MAX = 3,   /* So many in a row without one, and the relay is gone. */
-    DOUBT_US = 3000000, /* A relay that answered so recently is not doubted. */
     SAMPLE_MAX = 8,
     REPUBLISH_SHARE = 2, /* A presence goes out again at half its life. */
     PUBLISH_AGAIN_US = 5000000,
@@ -428,8 +427,7 @@ void nat_on_relay(struct nat *nat, const struct message_from *from,
         if (!is_ours || nat_end_open(nat, from->peer, from->session, from->call) != ERR_OK) {
             return;
         }
-        uint64_t now_us = core_now(nat->core);
-        nat_links_doubt(nat, from->peer, now_us > DOUBT_US ? now_us - DOUBT_US : 0);
+        nat_links_doubt(nat, from->peer, core_now(nat->core));
         end = end_find(nat, from->call, tag);
     }
     end->used_us = core_now(nat->core);
