@@ -89,22 +89,27 @@ bool run_settled(void *arg, uint32_t node, uint32_t receiver, uint64_t start_us,
                           .nat_from = sim->setup.nat_kinds[node],
                           .nat_to = sim->setup.nat_kinds[receiver]};
     struct transport_session session;
-    struct nat_way_view view;
     struct nat_trail trail = {0};
-    if (!transport_session_of(&own->transport, id, &session)) {
-        return is_last;
+    bool has_trail = nat_trail_of(&own->nat, id, &trail);
+    if (transport_session_of(&own->transport, id, &session)) {
+        struct nat_way_view view;
+        nat_way_of(&own->nat, &session, &view);
+        way.way = view.way;
+    } else if (has_trail) { /* The session has made room for others. */
+        way.way = (enum nat_way)trail.way;
     }
-    nat_way_of(&own->nat, &session, &view);
-    if (view.way == NAT_WAY_RELAYED && !is_last) {
+    if ((way.way == NAT_WAY_RELAYED || way.way == NAT_WAY_NONE) && !is_last) {
         return false;
     }
-    bool has_trail = nat_trail_of(&own->nat, id, &trail);
-    way.way = view.way;
-    way.step = has_trail && view.way == NAT_WAY_RELAYED ? (enum nat_step)trail.step : NAT_STEP_NONE;
-    if (way.nat_from != SCENARIO_NAT_PUBLIC && way.nat_to != SCENARIO_NAT_PUBLIC) {
-        run_observe(sim, METRIC_DIRECT_RATIO, start_us, way.group, view.way != NAT_WAY_RELAYED);
+    if (way.way == NAT_WAY_NONE) {
+        return true;
     }
-    if (view.way == NAT_WAY_PUNCHED && trail.rtt_us > 0) {
+    bool is_relayed = way.way == NAT_WAY_RELAYED;
+    way.step = has_trail && is_relayed ? (enum nat_step)trail.step : NAT_STEP_NONE;
+    if (way.nat_from != SCENARIO_NAT_PUBLIC && way.nat_to != SCENARIO_NAT_PUBLIC) {
+        run_observe(sim, METRIC_DIRECT_RATIO, start_us, way.group, !is_relayed);
+    }
+    if (way.way == NAT_WAY_PUNCHED && trail.rtt_us > 0) {
         uint64_t extra_us = trail.punch_us > trail.rtt_us ? trail.punch_us - trail.rtt_us : 0;
         run_observe(sim, METRIC_PUNCH_EXTRA_S, start_us, way.group, (double)extra_us / SECOND_US);
     }

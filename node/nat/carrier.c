@@ -76,6 +76,11 @@ uint16_t nat_path_to(struct nat *nat, const struct port_addr *addr)
     return stream->path;
 }
 
+bool nat_is_stream(const struct nat *nat, int path)
+{
+    return nat->work != NULL && stream_of(nat, path) != NULL;
+}
+
 void nat_streams_close(struct nat *nat)
 {
     for (uint32_t i = 0; i < NAT_STREAMS_MAX; i++) {
@@ -106,12 +111,26 @@ static struct nat_stream *stream_of(const struct nat *nat, int path)
     return NULL;
 }
 
-/* The one used longest ago makes room. */
+/* Whether others reach us through whoever is there. */
+static bool is_to_relay(const struct nat *nat, const struct port_addr *addr)
+{
+    for (uint32_t i = 0; i < PRESENCE_RELAYS_MAX; i++) {
+        const struct nat_link *link = &nat->work->links[i];
+        if (link->state != NAT_LINK_FREE &&
+            port_addr_equal(&contact_at(nat->core->port, link->peer)->addr, addr)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The one used longest ago makes room, but for those to our relays: without one there is a moment
+ * in which nobody finds us. */
 static struct nat_stream *stream_open(struct nat *nat, const struct port_addr *addr)
 {
     struct port *port = nat->core->port;
     uint64_t now_us = core_now(nat->core);
-    struct nat_stream *place = &nat->work->streams[0];
+    struct nat_stream *place = NULL;
     enum port_carrier carrier = PORT_TCP;
     for (uint32_t i = 0; i < NAT_STREAMS_MAX; i++) {
         struct nat_stream *stream = &nat->work->streams[i];
@@ -121,8 +140,15 @@ static struct nat_stream *stream_open(struct nat *nat, const struct port_addr *a
             place = stream;
             break;
         }
-        bool is_older = place->state != NAT_STREAM_FREE && stream->used_us < place->used_us;
-        place = stream->state == NAT_STREAM_FREE || is_older ? stream : place;
+        bool is_free = stream->state == NAT_STREAM_FREE;
+        bool is_older =
+            place == NULL || (place->state != NAT_STREAM_FREE && stream->used_us < place->used_us);
+        if (is_free || (is_older && !is_to_relay(nat, &stream->addr))) {
+            place = stream;
+        }
+    }
+    if (place == NULL) {
+        return NULL;
     }
     stream_close(nat, place);
     int path = port->ops->path_open(port, carrier, &port->local, addr);

@@ -23,7 +23,7 @@ enum {
     NAT_ASKED_MAX = 8,
     NAT_FLOWS_SPARE = 8,  /* Of the flows, kept for probes, */
     NAT_FLOWS_RELAYS = 8, /* and of the others for relays. */
-    NAT_STREAMS_MAX = 16,
+    NAT_STREAMS_MAX = 32,
     NAT_SOCKETS_MAX = 512,
     NAT_PORTS_ASKED = 3, /* New mappings in a row: enough to see them count. */
     NAT_KEPT_MAX = 16,
@@ -368,6 +368,7 @@ bool nat_discover_hear(struct nat *nat, int path, const struct port_addr *from, 
 /* Whether a probe may go to an address that nothing was sent to. */
 bool nat_may_probe(struct nat *nat, const struct port_addr *addr);
 
+bool nat_is_stream(const struct nat *nat, int path);
 void nat_streams_close(struct nat *nat);
 
 void nat_links_tick(struct nat *nat);

@@ -25,6 +25,7 @@ enum {
     CIRCUIT_US = 2000000, /* So long a session stays on the circuit that it has moved to. */
     PREDICTED_MAX = 4,    /* The next port, and room for what others behind the box open. */
     DOUBLINGS_MAX = 5,
+    STREAM_US = 1000000, /* For a stream to come up: a round trip, and one more. */
 };
 
 static struct nat_punch *punch_with(const struct nat *nat, const struct node_id *id);
@@ -42,6 +43,7 @@ static void go(struct nat_punch *punch, uint64_t delay_us);
 static void on_timer(struct timer *timer);
 static void next_round(struct nat_punch *punch);
 static void fire(struct nat_punch *punch, uint8_t ttl);
+static void call(struct nat_punch *punch, const struct candidate *candidate);
 static void release_from(struct nat_punch *punch);
 static bool is_hard(uint8_t mapping);
 
@@ -200,8 +202,9 @@ void nat_on_punch(struct nat *nat, const struct message_from *from,
     const struct contact *caller = contact_at(nat->core->port, from->peer);
     /* Only over a circuit: elsewhere there is nothing to be gained by it, and by this rule nobody
      * has us write to addresses of its choice who could not write there itself. */
-    bool is_willing =
-        nat->config->has_punching && !nat->is_udp_blocked && transport_is_relayed(&caller->addr);
+    /* Who has no UDP can only call: whoever says that everybody reaches it. */
+    bool is_able = !nat->is_udp_blocked || request->filtering == NAT_FILTERING_ENDPOINT_INDEPENDENT;
+    bool is_willing = nat->config->has_punching && is_able && transport_is_relayed(&caller->addr);
     struct nat_punch *punch = is_willing ? punch_with(nat, &caller->id) : NULL;
     if (is_willing && punch == NULL) {
         punch = punch_open(nat, from->session, &caller->id);
@@ -252,6 +255,7 @@ void nat_on_punch_go(struct nat *nat, const struct message_from *from,
     (void)note;
     struct nat_punch *punch = punch_with(nat, &contact_at(nat->core->port, from->peer)->id);
     if (punch != NULL && punch->state == NAT_PUNCH_READY) {
+        punch->rtt_us = nat->is_udp_blocked ? STREAM_US : punch->rtt_us;
         go(punch, 0);
     }
 }
@@ -328,9 +332,25 @@ static void fire(struct nat_punch *punch, uint8_t ttl)
     struct nat *nat = punch->nat;
     for (uint32_t i = 0; i < punch->count; i++) {
         struct transport_way way = {.addr = punch->candidates[i].addr, .ttl = ttl};
-        if (nat_may_probe(nat, &way.addr)) {
+        if (nat->is_udp_blocked) {
+            call(punch, &punch->candidates[i]);
+        } else if (nat_may_probe(nat, &way.addr)) {
             (void)transport_probe(nat->transport, punch->session, &way);
         }
+    }
+}
+
+/* By a stream, which needs no opener: what is sent before it is up waits for it. */
+static void call(struct nat_punch *punch, const struct candidate *candidate)
+{
+    struct nat *nat = punch->nat;
+    if (classify_is_private(&candidate->addr) || candidate->type == CANDIDATE_PREDICTED) {
+        return;
+    }
+    struct transport_way way = {.addr = candidate->addr,
+                                .path = nat_path_to(nat, &candidate->addr)};
+    if (way.path != PORT_MAIN_PATH) {
+        (void)transport_probe(nat->transport, punch->session, &way);
     }
 }
 
@@ -384,7 +404,7 @@ bool nat_punch_proved(struct nat *nat, uint32_t session, const struct transport_
     if (punch->kind == NAT_PUNCH_MANY) {
         nat_birthday_end(nat, way->path);
     }
-    if (way->path != PORT_MAIN_PATH) {
+    if (way->path != PORT_MAIN_PATH && !nat_is_stream(nat, way->path)) {
         nat_path_keep(nat, session, way->path);
     }
     /* Kept until its rounds are over: other ways that prove themselves now change nothing. */
