@@ -244,6 +244,7 @@ if [ "$mode" != fast ]; then
     if exists 'tests/fuzz/fuzz_*.c'; then
         step fuzz tests/fuzz/run.sh
     fi
+    step natfigures tests/sim/nat_figures.sh
     step natlab tests/live/nat_matrix.sh
     step natnodes tests/live/nat_nodes.sh
     step natmapping tests/live/nat_mapping.sh

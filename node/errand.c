@@ -210,6 +210,7 @@ static int ask(struct errand *errand, uint32_t peer)
     errand->is_client = transport_session_of(transport, &errand->to, &session) && session.is_client;
     struct call_options options = {.done = on_done, .owner = errand};
     int call;
+    errand->node->nat.is_urgent = true;
     if (errand->kind == NODE_PING) {
         call = transport_ping(transport, peer, &options);
     } else {
@@ -217,6 +218,7 @@ static int ask(struct errand *errand, uint32_t peer)
                                   .app = {.payload = slice_of(errand->payload, errand->len)}};
         call = transport_call(transport, peer, &request, &options);
     }
+    errand->node->nat.is_urgent = false;
     errand->messages = (uint16_t)(errand->messages + (call >= 0));
     return call;
 }
@@ -245,7 +247,10 @@ static int connect_to(struct errand *errand, const struct port_addr *addr)
         .find_node = {.target = node->identity.id, .count = node->config->dht.k},
     };
     struct call_options options = {.done = on_done, .owner = errand};
-    return transport_call_addr(&node->transport, addr, &request, &options);
+    node->nat.is_urgent = true;
+    int call = transport_call_addr(&node->transport, addr, &request, &options);
+    node->nat.is_urgent = false;
+    return call;
 }
 
 static void on_done(void *owner, const struct call_result *result)

@@ -22,8 +22,8 @@ bool nat_may_open(struct nat *nat, const struct port_addr *addr)
     if (!is_new) {
         return true;
     }
-    uint32_t spare =
-        is_relay_wanted(nat, addr) ? NAT_FLOWS_SPARE : NAT_FLOWS_SPARE + NAT_FLOWS_RELAYS;
+    bool is_first = nat->is_urgent || is_relay_wanted(nat, addr);
+    uint32_t spare = is_first ? NAT_FLOWS_SPARE : NAT_FLOWS_SPARE + NAT_FLOWS_WANTED;
     return flow != NULL && nat_flow_count(nat) + spare < nat->config->flows_max;
 }
 

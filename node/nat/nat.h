@@ -194,6 +194,7 @@ struct nat {
     bool is_stopping;
     bool has_observed;
     bool is_udp_blocked;       /* Streams are the way. */
+    bool is_urgent;            /* What is begun now somebody waits for: room was kept for it. */
     struct port_addr observed; /* Where others see us. */
     struct nat_counts counts;
 };
@@ -201,7 +202,8 @@ struct nat {
 NODISCARD int nat_init(struct nat *nat, struct core *core, const struct nat_config *config,
                        const struct identity *identity, struct transport *transport,
                        const struct nat_hooks *hooks);
-/* True when others had better be written to a moment later: our router is being asked for a port. */
+/* True when others had better be written to a moment later: our router is being asked for a port.
+ */
 bool nat_start(struct nat *nat);
 void nat_stop(struct nat *nat);
 

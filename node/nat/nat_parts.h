@@ -22,7 +22,7 @@ enum {
     NAT_ACCOUNTS_MAX = 256,
     NAT_ASKED_MAX = 8,
     NAT_FLOWS_SPARE = 8,  /* Of the flows, kept for probes, */
-    NAT_FLOWS_RELAYS = 8, /* and of the others for relays. */
+    NAT_FLOWS_WANTED = 8, /* and of the others for relays and for whom somebody wants. */
     NAT_STREAMS_MAX = 32,
     NAT_SOCKETS_MAX = 512,
     NAT_PORTS_ASKED = 3, /* New mappings in a row: enough to see them count. */
@@ -166,6 +166,7 @@ struct nat_punch {
     struct timer timer;
     struct node_id id;
     uint32_t session;
+    uint32_t call; /* PUNCH under way; 0: none. */
     uint16_t index;
     uint8_t state; /* enum nat_punch_state */
     bool is_caller;

@@ -44,6 +44,7 @@ static void on_timer(struct timer *timer);
 static void next_round(struct nat_punch *punch);
 static void fire(struct nat_punch *punch, uint8_t ttl);
 static void call(struct nat_punch *punch, const struct candidate *candidate);
+static void call_end(struct nat_punch *punch);
 static void release_from(struct nat_punch *punch);
 static bool is_hard(uint8_t mapping);
 
@@ -115,9 +116,13 @@ static void on_measured(struct nat_punch *punch)
         gather(nat, &request.punch);
         punch->state = NAT_PUNCH_ASKING;
         timer_stop(&nat->core->timers, &punch->timer);
-        if (!transport_session_at(nat->transport, punch->session, &session) ||
-            transport_call(nat->transport, session.peer, &request, &options) < 0) {
+        int call = transport_session_at(nat->transport, punch->session, &session)
+                       ? transport_call(nat->transport, session.peer, &request, &options)
+                       : ERR_UNREACHABLE;
+        if (call < 0) {
             nat_punch_close(punch);
+        } else {
+            punch->call = (uint32_t)call;
         }
         return;
     }
@@ -218,6 +223,7 @@ void nat_on_punch(struct nat *nat, const struct message_from *from,
         memcmp(&nat->identity->id, &caller->id, sizeof caller->id) < 0) {
         return; /* Both began: the lower id's goes on. */
     }
+    call_end(punch);
     release_from(punch);
     nat->core->port->ops->intern_retain(nat->core->port, from->peer);
     punch->from = *from;
@@ -234,9 +240,10 @@ static void on_punching(void *owner, const struct call_result *result)
 {
     struct nat_punch *punch = owner;
     struct nat *nat = punch->nat;
-    if (result->outcome == CALL_SLOW || punch->state != NAT_PUNCH_ASKING) {
-        return; /* Or it is the other's punch now. */
+    if (result->outcome == CALL_SLOW) {
+        return;
     }
+    punch->call = 0;
     if (result->outcome != CALL_ANSWERED || result->answer->punching.side.count == 0) {
         nat_punch_fail(punch, result->outcome == CALL_ANSWERED ? NAT_STEP_NO_CANDIDATES
                                                                : NAT_STEP_PUNCH_REFUSED);
@@ -449,10 +456,20 @@ void nat_punch_close(struct nat_punch *punch)
     if (punch->path != PORT_MAIN_PATH) {
         port->ops->path_close(port, punch->path);
     }
+    call_end(punch);
     release_from(punch);
     timer_stop(&nat->core->timers, &punch->timer);
     punch->state = NAT_PUNCH_FREE;
     pool_put(&nat->work->punches, punch->index);
+}
+
+/* Nobody hears of it any more: the punch may be the other's now, or be gone. */
+static void call_end(struct nat_punch *punch)
+{
+    if (punch->call != 0) {
+        transport_cancel(punch->nat->transport, punch->call);
+        punch->call = 0;
+    }
 }
 
 static void release_from(struct nat_punch *punch)

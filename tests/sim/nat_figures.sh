@@ -21,7 +21,8 @@ measure()
 {
     local name=$1
     shift
-    tap_check "$name runs" "$mesh_release" run tests/sim/nat-thousand.jsonc -o "$folder/$name.db" "$@"
+    tap_check "$name runs" "$mesh_release" run tests/sim/nat-thousand.jsonc \
+        -o "$folder/$name.db" "$@"
 }
 
 # stat NAME METRIC STAT of the steady phase.
