@@ -95,6 +95,7 @@ static void ask_ports(struct nat *nat)
 
 void nat_links_drop(struct nat *nat)
 {
+    nat_keep_stop(nat);
     for (uint32_t i = 0; i < PRESENCE_RELAYS_MAX; i++) {
         drop(nat, &nat->work->links[i]);
     }
@@ -113,20 +114,38 @@ static void keep(struct nat *nat, struct nat_link *link)
         link->renew_us = now_us + PROVE_US;
         request(nat, link);
     }
+    struct transport_session session;
+    bool is_there = transport_session_of(nat->transport, &relay->id, &session);
+    if (is_there && session.index != link->session) {
+        /* New keys: until the relay hears us by them it writes by the old ones, which we do not
+         * take for long. */
+        link->session = session.index;
+        link->due_us = now_us;
+    }
     if (now_us < link->due_us) {
         return;
     }
-    link->session = nat_session_with(nat, link->session, &relay->id);
-    struct transport_session session;
-    if (link->unproved >= UNPROVED_MAX ||
-        !transport_session_at(nat->transport, link->session, &session)) {
+    if (link->unproved >= UNPROVED_MAX || !is_there) {
         drop(nat, link);
         return;
     }
-    struct transport_way way = {.addr = relay->addr, .path = session.path};
-    (void)transport_probe(nat->transport, link->session, &way);
-    link->unproved++;
-    link->due_us = now_us + PROVE_US;
+    nat_link_probe(nat, link);
+    if (link->unproved == 2) {
+        nat_links_doubt(nat, link->peer, now_us - PROVE_US); /* It may be the box. */
+    }
+}
+
+void nat_link_probe(struct nat *nat, struct nat_link *link)
+{
+    struct transport_session session;
+    if (transport_session_at(nat->transport, link->session, &session)) {
+        struct transport_way way = {.addr = contact_at(nat->core->port, link->peer)->addr,
+                                    .path = session.path};
+        (void)transport_probe(nat->transport, link->session, &way);
+        link->unproved++;
+        link->sent_us = core_now(nat->core);
+        link->due_us = link->sent_us + PROVE_US;
+    }
 }
 
 /* Somebody comes through one relay, or a session has fallen silent: if that is because another has
@@ -149,13 +168,17 @@ void nat_links_proved(struct nat *nat, uint32_t session, const struct transport_
                       const struct port_addr *observed)
 {
     bool is_news = false;
+    bool is_box_new = false;
+    uint32_t peer = PORT_INTERN_NONE;
     for (uint32_t i = 0; i < PRESENCE_RELAYS_MAX; i++) {
         struct nat_link *link = &nat->work->links[i];
         if (link->state == NAT_LINK_LIVE && link->session == session) {
             link->unproved = 0;
             link->proved_us = core_now(nat->core);
-            link->due_us = link->proved_us + nat->config->keep_us;
+            link->due_us = link->sent_us + nat_keep_period(nat, link);
+            peer = link->peer;
             if (observed != NULL && way->path == PORT_MAIN_PATH) {
+                is_box_new |= memcmp(link->observed.ip, observed->ip, sizeof observed->ip) != 0;
                 is_news |= link->has_observed && !port_addr_equal(&link->observed, observed);
                 link->has_observed = true;
                 link->observed = *observed;
@@ -164,6 +187,9 @@ void nat_links_proved(struct nat *nat, uint32_t session, const struct transport_
     }
     if (is_news) {
         nat_on_renumbered(nat);
+        nat_keep_doubt(nat, is_box_new);
+        uint64_t now_us = core_now(nat->core);
+        nat_links_doubt(nat, peer, now_us > PROVE_US ? now_us - PROVE_US : 0);
     }
 }
 
@@ -290,11 +316,13 @@ static void on_reserved(void *owner, const struct call_result *result)
         nat_session_with(nat, link->session, &contact_at(nat->core->port, link->peer)->id);
     link->unproved = 0;
     link->proved_us = now_us;
-    link->due_us = now_us + nat->config->keep_us;
+    link->sent_us = now_us;
+    link->due_us = now_us + nat_keep_period(nat, link);
     link->renew_us = now_us + life_us / 2;
     link->ends_us = now_us + life_us;
     transport_pin(nat->transport, link->session, true);
     nat->work->publish_us = 0;
+    nat_keep_start(nat);
 }
 
 static void publish(struct nat *nat)

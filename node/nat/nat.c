@@ -231,7 +231,7 @@ bool nat_proved(struct nat *nat, uint32_t session, const struct transport_way *w
     if (nat->work == NULL || nat->is_stopping) {
         return true;
     }
-    if (!nat_reach_proved(nat, session, way)) {
+    if (!nat_reach_proved(nat, session, way) || !nat_keep_proved(nat, session, way, observed)) {
         return false;
     }
     struct transport_session found;

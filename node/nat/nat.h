@@ -8,6 +8,7 @@
  *
  *      am I reachable?   REACH -> server -> DIAL -> stranger -> handshake -> me       reach.c
  *      reservations      RESERVE -> voucher -> hooks.presence                          link.c
+ *      the box's patience   PROBE -> relay -> PROBED to an idle socket of ours         keep.c
  *      nat_connect       CONNECT -> circuit -> IK through it -> session                attempt.c
  *      direct            PUNCH, PUNCH_GO -> probes both ways -> hooks.proved -> moved  punch.c
  *      silence           probes; circuit -> probe through it -> moved                  rescue.c
@@ -64,7 +65,9 @@ struct nat_config {
      * are no part of flows_max. 0 sockets: not done. */
     uint16_t birthday_sockets;
     uint16_t birthday_probes;
-    uint64_t keep_us;    /* Between signs of life to a relay: below any box's patience. */
+    /* Between signs of life to a relay; 0: as long as the box in front of us turns out to remember
+     * (keep.c). */
+    uint64_t keep_us;
     uint64_t recheck_us; /* Between questions whether we are still reachable. */
     /* Destinations that a client has open at once, each for flow_us after the last datagram; 0: any
      * number. */
@@ -310,6 +313,9 @@ uint32_t nat_relay_count(const struct nat *nat);
 /* One of them: its contact handle, not retained; PORT_INTERN_NONE while there is none. */
 uint32_t nat_relay(const struct nat *nat);
 bool nat_voucher(const struct nat *nat, uint32_t number, struct voucher *voucher);
+
+/* Between two signs of life to a relay, as learned or configured: to those beyond the first. */
+uint64_t nat_keep_us(const struct nat *nat);
 
 /* What kind of box is in front of us, as far as is known. */
 void nat_class_of(const struct nat *nat, struct nat_class *class);

@@ -89,10 +89,40 @@ struct nat_link {
     bool has_observed;
     struct port_addr observed; /* Where it sees us. */
     uint64_t proved_us;        /* When it answered last. */
+    uint64_t sent_us;          /* When it was probed last. */
     uint64_t due_us;           /* Of the next probe. */
     uint64_t renew_us;         /* Of the reservation. */
     uint64_t ends_us;
     struct voucher voucher;
+};
+
+/* --- keep.c: how long the box in front of us remembers ---------------------------------------- */
+
+enum nat_keep_state {
+    NAT_KEEP_NONE,
+    NAT_KEEP_RESTING, /* Until the next test. */
+    NAT_KEEP_OPENING, /* A relay has been probed from the socket, */
+    NAT_KEEP_AGAIN,   /* and once more. */
+    NAT_KEEP_IDLE,
+    NAT_KEEP_ASKED, /* The relay has been asked to write to the socket. */
+};
+
+struct nat_keep {
+    struct nat *nat;
+    struct timer timer;
+    uint8_t state;    /* enum nat_keep_state */
+    uint8_t link;     /* Whose relay is asked; its number. */
+    uint8_t failures; /* Of this length, in a row: the first may be a lost datagram. */
+    bool is_heard;    /* By the socket, since it last sent. */
+    uint16_t path;    /* The socket; PORT_MAIN_PATH: none is open. */
+    uint16_t port;    /* Where the relay sees it. */
+    uint32_t peer;    /* The relay's handle, to know it by; no reference. */
+    uint32_t session; /* With it. */
+    uint64_t idle_us; /* Since then nothing has passed. */
+    uint64_t asked_us;
+    uint64_t length_us; /* That is tried: 0 before the first test. */
+    uint64_t low_us;    /* The box remembers for so long, */
+    uint64_t high_us;   /* and not for so long; 0: as far as is known. */
 };
 
 /* A server that would not have us: it is not asked again for a while. */
@@ -284,6 +314,7 @@ struct nat_work {
     struct nat_flow *flows; /* flows_max of them. */
     struct nat_stream streams[NAT_STREAMS_MAX];
     struct nat_link links[PRESENCE_RELAYS_MAX];
+    struct nat_keep keep;
     struct nat_refuser refusers[NAT_REFUSERS_MAX];
     struct nat_pulse pulses[NAT_PULSES_MAX];
     uint32_t circuit_last;
@@ -376,6 +407,19 @@ void nat_links_tick(struct nat *nat);
 void nat_links_proved(struct nat *nat, uint32_t session, const struct transport_way *way,
                       const struct port_addr *observed);
 void nat_links_drop(struct nat *nat);
+/* Probes the relay by the way its session takes. */
+void nat_link_probe(struct nat *nat, struct nat_link *link);
+
+/* There is a relay to ask. */
+void nat_keep_start(struct nat *nat);
+void nat_keep_stop(struct nat *nat);
+/* A relay sees us elsewhere: behind another box, or the same that has forgotten us. */
+void nat_keep_doubt(struct nat *nat, bool is_box_new);
+/* False when the proof was for the test: no session is to move for it. */
+bool nat_keep_proved(struct nat *nat, uint32_t session, const struct transport_way *way,
+                     const struct port_addr *observed);
+/* Between two probes of a link. */
+uint64_t nat_keep_period(const struct nat *nat, const struct nat_link *link);
 
 /* The address by which the transport knows the other end of a circuit. */
 void nat_end_addr(const struct nat *nat, uint32_t relay, uint32_t circuit, struct port_addr *addr);

@@ -6,6 +6,7 @@
 #include "node/transport/cookie.h"
 #include "node/transport/handshake.h"
 #include "node/transport/packet.h"
+#include "node/wire/codec.h"
 
 static void on_request(struct transport *transport, struct session *session,
                        const struct dispatch_source *source, const struct message *request);
@@ -15,6 +16,9 @@ static void on_reply(struct transport *transport, struct session *session,
                      const struct dispatch_source *source, struct message *reply);
 static void on_probe(struct transport *transport, struct session *session,
                      const struct dispatch_source *source, const struct message *probe);
+static void answer_elsewhere(struct transport *transport, struct session *session,
+                             const struct dispatch_source *source,
+                             const struct message_probe *probe);
 static void send_note_by(struct transport *transport, struct session *session,
                          const struct transport_way *way, const struct message *note);
 static bool is_proof(const struct transport *transport, const struct session *session,
@@ -65,13 +69,19 @@ void dispatch_ask(struct transport *transport, struct session *session,
 
 int transport_probe(struct transport *transport, uint32_t index, const struct transport_way *way)
 {
+    return transport_probe_port(transport, index, way, 0);
+}
+
+int transport_probe_port(struct transport *transport, uint32_t index,
+                         const struct transport_way *way, uint16_t port)
+{
     struct session *session = session_find(transport, index);
     if (session == NULL || session->state != SESSION_ESTABLISHED) {
         return ERR_MISSING;
     }
     struct message probe = {
         .kind = MESSAGE_PROBE,
-        .probe = {.nonce = cookie_path_nonce(transport, session->index, &way->addr)}};
+        .probe = {.nonce = cookie_path_nonce(transport, session->index, &way->addr), .port = port}};
     send_note_by(transport, session, way, &probe);
     return ERR_OK;
 }
@@ -203,7 +213,9 @@ static void on_probe(struct transport *transport, struct session *session,
 {
     struct transport_way way = {.addr = *source->addr, .path = transport->path};
     uint32_t index = session->index;
-    if (message->kind == MESSAGE_PROBE) {
+    if (message->kind == MESSAGE_PROBE && message->probe.port != 0) {
+        answer_elsewhere(transport, session, source, &message->probe);
+    } else if (message->kind == MESSAGE_PROBE) {
         struct message answer = {
             .kind = MESSAGE_PROBED,
             .probed = {.nonce = message->probe.nonce,
@@ -224,6 +236,27 @@ static void on_probe(struct transport *transport, struct session *session,
                on_proved(transport, session, source->addr, NULL)) {
         transport_go_on(transport, index);
     }
+}
+
+/* At another port of the address that the session has proved to be its peer's (RFC 5780's
+ * RESPONSE-PORT), and at no other address: else we could be made to write to anybody. */
+static void answer_elsewhere(struct transport *transport, struct session *session,
+                             const struct dispatch_source *source,
+                             const struct message_probe *probe)
+{
+    if (!source->is_verified || session->state != SESSION_ESTABLISHED ||
+        transport_is_relayed(source->addr)) {
+        return;
+    }
+    struct transport_way way = {.addr = *source->addr, .path = transport->path};
+    struct writer writer = writer_of(way.addr.port, sizeof way.addr.port);
+    write_u16(&writer, probe->port);
+    struct message answer = {
+        .kind = MESSAGE_PROBED,
+        .probed = {.nonce = probe->nonce,
+                   .own_nonce = cookie_path_nonce(transport, session->index, &way.addr),
+                   .observed = *source->addr}};
+    send_note_by(transport, session, &way, &answer);
 }
 
 static void send_note_by(struct transport *transport, struct session *session,

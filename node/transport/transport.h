@@ -205,6 +205,10 @@ int transport_reply(struct transport *transport, const struct message_from *from
 int transport_note(struct transport *transport, uint32_t session, struct message *note);
 /* A probe of a way to the session's peer: a PING whose answer moves the session there. */
 int transport_probe(struct transport *transport, uint32_t session, const struct transport_way *way);
+/* The same, by the session's own way, but the answer is to come to that port of ours as the peer
+ * sees us; 0: to where the probe comes from. */
+int transport_probe_port(struct transport *transport, uint32_t session,
+                         const struct transport_way *way, uint16_t port);
 /* What waits because hooks.silent said so waits no longer. */
 void transport_go_on(struct transport *transport, uint32_t session);
 /* Keeps what lies between us and the session's peer open: DATA without a message. */

@@ -11,6 +11,7 @@ enum {
     CONTACT_V4_LEN = 1 + CRYPTO_PUBLIC_LEN + 4 + 2,
     EXCHANGE_HASHES_MAX = 16,
     EXCHANGE_TTL_MAX = 3,
+    PROBE_PADDING_LEN = MESSAGE_PROBE_LEN - MESSAGE_HEADER_LEN - 8 - 2,
     BOOLEAN_NAMES = 2, /* Canonical: a boolean is 0 or 1 and nothing else. */
 };
 
@@ -494,16 +495,18 @@ static void encode_probe(const struct port *port, struct writer *writer,
                          const struct message_probe *probe)
 {
     (void)port;
-    static const uint8_t padding[MESSAGE_PROBE_LEN];
+    static const uint8_t padding[PROBE_PADDING_LEN];
     write_u64(writer, probe->nonce);
-    write_bytes(writer, padding, MESSAGE_PROBE_LEN - MESSAGE_HEADER_LEN - sizeof probe->nonce);
+    write_u16(writer, probe->port);
+    write_bytes(writer, padding, PROBE_PADDING_LEN);
 }
 
 static void decode_probe(struct port *port, struct reader *reader, struct message_probe *probe)
 {
     (void)port;
     probe->nonce = read_u64(reader);
-    read_padding(reader, MESSAGE_PROBE_LEN - MESSAGE_HEADER_LEN - sizeof probe->nonce);
+    probe->port = read_u16(reader);
+    read_padding(reader, PROBE_PADDING_LEN);
 }
 
 static void encode_probed(const struct port *port, struct writer *writer,

@@ -102,6 +102,7 @@ struct message_pong {
  * is where the PROBE came from. */
 struct message_probe {
     uint64_t nonce;
+    uint16_t port; /* Of the sender's address, to be answered at instead; 0: where it came from. */
 };
 
 struct message_probed {

@@ -188,6 +188,28 @@ Test(traitor, a_tiny_datagram_from_a_new_address_draws_no_probe)
     toy_move(peer_at(0)->toy, &before);
 }
 
+Test(traitor, a_probe_has_other_ports_answered_at_and_no_other_address)
+{
+    (void)ask_now(0, 1, MESSAGE_STORE);
+    struct port_addr home = peer_at(0)->toy->port.local;
+    const struct message probe = {.kind = MESSAGE_PROBE, .probe = {.nonce = 7, .port = 0x9c41}};
+    fixture_mark();
+    send_data(0, 1, &probe);
+    cr_assert_eq(network.count, 2);
+    struct port_addr other = {.port = {0x9c, 0x41}};
+    memcpy(other.ip, home.ip, sizeof other.ip);
+    cr_assert(port_addr_equal(&network.sent[1].to, &other));
+    cr_assert_leq(network.sent[1].len, network.sent[0].len);
+
+    struct port_addr moved = home;
+    moved.ip[15]++;
+    toy_move(peer_at(0)->toy, &moved);
+    fixture_mark();
+    send_data(0, 1, &probe);
+    cr_assert_eq(network.count, 1, "it has not proved that it is there");
+    toy_move(peer_at(0)->toy, &home);
+}
+
 Test(traitor, a_short_xx_1_is_not_answered)
 {
     struct toy_answer answer;

@@ -22,15 +22,24 @@ static void random_side(struct message_punch *side, struct rng *rng)
     }
 }
 
+static void random_probe(struct message *message, struct rng *rng)
+{
+    if (message->kind == MESSAGE_PROBE) {
+        message->probe = (struct message_probe){rng_next(rng), (uint16_t)rng_next(rng)};
+    } else if (message->kind == MESSAGE_PROBED) {
+        message->probed = (struct message_probed){rng_next(rng), rng_next(rng), random_addr(rng)};
+    } else {
+        message->proved.nonce = rng_next(rng);
+    }
+}
+
 bool random_nat(struct message *message, struct rng *rng, uint8_t *bytes)
 {
     switch (message->kind) {
     case MESSAGE_PROBE:
-    case MESSAGE_PROVED:
-        message->probe.nonce = rng_next(rng);
-        return true;
     case MESSAGE_PROBED:
-        message->probed = (struct message_probed){rng_next(rng), rng_next(rng), random_addr(rng)};
+    case MESSAGE_PROVED:
+        random_probe(message, rng);
         return true;
     case MESSAGE_SEEK:
         message->seek.number = (uint32_t)rng_next(rng);
@@ -115,8 +124,9 @@ bool nat_messages_equal(const struct message *a, const struct message *b)
 {
     switch (a->kind) {
     case MESSAGE_PROBE:
+        return a->probe.nonce == b->probe.nonce && a->probe.port == b->probe.port;
     case MESSAGE_PROVED:
-        return a->probe.nonce == b->probe.nonce;
+        return a->proved.nonce == b->proved.nonce;
     case MESSAGE_PROBED:
         return a->probed.nonce == b->probed.nonce && a->probed.own_nonce == b->probed.own_nonce &&
                port_addr_equal(&a->probed.observed, &b->probed.observed);
