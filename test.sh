@@ -248,6 +248,7 @@ if [ "$mode" != fast ]; then
     step natlab tests/live/nat_matrix.sh
     step natnodes tests/live/nat_nodes.sh
     step natmapping tests/live/nat_mapping.sh
+    step natkeep tests/live/nat_keep.sh
     step natstun tests/live/nat_stun.sh
     step stun tests/live/stun.sh
     step ice tests/live/ice.sh
