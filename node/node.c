@@ -216,6 +216,10 @@ void node_on_resolved(struct node *node, uint32_t ticket, int status, const stru
 int node_submit(struct node *node, const struct node_command *command)
 {
     must(command->number != 0);
+    if (!node->is_stopping && !node_has_begun(node)) { /* Somebody cannot wait for our router. */
+        timer_stop(&node->core.timers, &node->begin);
+        begin(node);
+    }
     int status = node->is_stopping ? ERR_STOPPED : node_command_start(node, command);
     timerq_settle(&node->core.timers);
     return status;

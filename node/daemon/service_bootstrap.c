@@ -59,6 +59,10 @@ void bootstrap_clear(struct service *service)
 void bootstrap_tick(struct service *service)
 {
     struct bootstrap *bootstrap = &service->bootstrap;
+    const struct node *node = service_node(service);
+    if (node == NULL || !node_has_begun(node)) {
+        return; /* Our router is being asked: a tick later will do. */
+    }
     uint64_t now_us = service_now_us(service);
     bool is_first_round = bootstrap->next_us == 0;
     if (now_us < bootstrap->next_us || (!is_first_round && service_contacts(service) > 0)) {

@@ -47,7 +47,7 @@ declare -A id=()
 client()
 {
     lab_host "$1" "$2"
-    run "$1" "$1" --no-port-mapping --bootstrap "${lab_address[p0]}:8468"
+    run "$1" "$1" --bootstrap "${lab_address[p0]}:8468"
     tap_check "$1 settles" wait_until has_settled "$1"
     id[$1]=$(field "$1" .id status)
 }

@@ -197,6 +197,23 @@ Test(mapping, of_a_box_inside_another_is_no_use, .timeout = 120)
     close_world();
 }
 
+Test(mapping, is_not_waited_for_by_who_has_something_to_ask)
+{
+    open_world(NAPT_PRESET_PORT_RESTRICTED, false, false);
+    client_world_run(world, 10 * CLIENT_SECOND);
+    struct host *client = client_world_client(world, 0);
+    host_kill(client);
+    cr_assert_eq(host_start(client, &world->client), ERR_OK);
+    cr_assert_not(node_has_begun(client->node));
+    struct node_command command = {
+        .kind = NODE_CONNECT, .number = 1, .addr = world_host(world->world, 0)->port.local};
+    cr_assert_eq(host_submit(client, &command), ERR_OK);
+    cr_assert(node_has_begun(client->node));
+    client_world_run(world, 10 * CLIENT_SECOND);
+    cr_expect(client->node->is_joined);
+    close_world();
+}
+
 /* Somebody has opened the port by hand, and says so. */
 Test(mapping, is_not_asked_for_without_need)
 {
