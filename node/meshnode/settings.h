@@ -40,6 +40,7 @@ struct settings {
     int reach; /* Index of its names. */
     bool no_relay;
     bool no_port_mapping;
+    bool birthday;
     struct option_list stun; /* Items may hold several with commas. */
     bool stun_server;
     const char *http; /* "off", or an address. */

@@ -192,7 +192,7 @@ static void probe_from_socket(struct nat_keep *keep, enum nat_keep_state state)
     struct transport_way way = {.addr = contact_at(nat->core->port, keep->peer)->addr,
                                 .path = keep->path};
     keep->is_heard = false;
-    keep->state = state;
+    keep->state = (uint8_t)state;
     (void)transport_probe(nat->transport, keep->session, &way);
     timer_start(&nat->core->timers, &keep->timer, TALK_US, on_timer);
 }
