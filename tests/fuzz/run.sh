@@ -26,7 +26,7 @@ if [ ! -e build/fuzz/build.ninja ]; then
 fi
 setup_logged 'building the fuzz targets' ninja -C build/fuzz "${names[@]}"
 
-amount=(-runs=20000 -seed=1)
+amount=(-runs=5000 -seed=1)
 if [ "${MESHTWIN_NIGHTLY:-0}" = 1 ]; then
     amount=(-max_total_time=600)
 fi
