@@ -9,8 +9,6 @@
 #include "node/commands.h"
 #include "node/errand.h"
 
-#define ROUTER_WAIT_US UINT64_C(250000) /* A router at home answers within a few milliseconds. */
-
 static int wire_up(struct node *node);
 static void on_message(void *arg, const struct message_from *from, const struct message *message);
 static void on_verified(void *arg, uint32_t peer, uint32_t rtt_us, bool is_client);
@@ -37,8 +35,6 @@ static uint32_t guard_trust(void *arg, const struct node_id *id);
 static uint32_t gossip_priority(void *arg, uint32_t peer);
 static void on_offended(void *arg, const struct node_id *id, enum guard_offence which);
 static void on_news(void *arg, const struct message_broadcast *broadcast);
-static void on_begin(struct timer *timer);
-static void begin(struct node *node);
 static void on_joined(void *owner, int status, uint32_t took_us);
 
 #define SECOND UINT64_C(1000000)
@@ -139,25 +135,16 @@ int node_init(struct node *node, struct port *port, const struct node_config *co
 int node_start(struct node *node)
 {
     node->started_us = core_now(&node->core);
-    if (nat_start(&node->nat)) {
-        timer_start(&node->core.timers, &node->begin, ROUTER_WAIT_US, on_begin);
-    } else {
-        begin(node);
-    }
-    timerq_settle(&node->core.timers);
-    return ERR_OK;
-}
-
-static void on_begin(struct timer *timer)
-{
-    begin(container_of(timer, struct node, begin));
-}
-
-static void begin(struct node *node)
-{
-    dht_start(&node->dht, node->config->bootstrap, node->config->bootstrap_count, on_joined, node);
+    struct dht_start_options options = {.bootstrap = node->config->bootstrap,
+                                        .bootstrap_count = node->config->bootstrap_count,
+                                        .wait_us = nat_start(&node->nat) ? NAT_ROUTER_WAIT_US : 0,
+                                        .done = on_joined,
+                                        .owner = node};
+    dht_start(&node->dht, &options);
     gossip_start(&node->gossip);
     ledger_start(&node->ledger);
+    timerq_settle(&node->core.timers);
+    return ERR_OK;
 }
 
 void node_on_datagram(struct node *node, int path, const struct port_addr *from, struct slice bytes)
@@ -216,10 +203,6 @@ void node_on_resolved(struct node *node, uint32_t ticket, int status, const stru
 int node_submit(struct node *node, const struct node_command *command)
 {
     must(command->number != 0);
-    if (!node->is_stopping && !node_has_begun(node)) { /* Somebody cannot wait for our router. */
-        timer_stop(&node->core.timers, &node->begin);
-        begin(node);
-    }
     int status = node->is_stopping ? ERR_STOPPED : node_command_start(node, command);
     timerq_settle(&node->core.timers);
     return status;
@@ -247,7 +230,6 @@ void node_stop(struct node *node)
 {
     node->is_stopping = true;
     timer_stop(&node->core.timers, &node->enforce);
-    timer_stop(&node->core.timers, &node->begin);
     ledger_stop(&node->ledger);
     gossip_stop(&node->gossip);
     dht_stop(&node->dht);

@@ -118,7 +118,6 @@ struct node {
 
     struct pool errands;  /* Commands that need one peer's answer. */
     struct timer enforce; /* Somebody has just been banned. */
-    struct timer begin;   /* Others are written to from then on. */
     uint64_t started_us;
     bool is_joined;
     bool is_stopping;
@@ -127,12 +126,6 @@ struct node {
 /* Memory for the node is zeroed by the host. ERR_IO, ERR_FULL. */
 int node_init(struct node *node, struct port *port, const struct node_config *config);
 int node_start(struct node *node);
-/* False for a quarter of a second at most, while the router in front of it is asked for a port: a
- * command then is an end of that. */
-static inline bool node_has_begun(const struct node *node)
-{
-    return !timer_is_running(&node->begin);
-}
 void node_on_datagram(struct node *node, int path, const struct port_addr *from,
                       struct slice bytes);
 /* Hints, not entries: a datagram from there will arrive soon; it comes next or next but one. They

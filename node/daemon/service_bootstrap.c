@@ -11,6 +11,7 @@
 #define PAUSE_FIRST_US UINT64_C(1000000)
 #define PAUSE_MAX_US   UINT64_C(60000000)
 
+static bool is_router_asked(const struct service *service);
 static void begin_round(struct service *service);
 static void on_resolved(void *arg, int status, const struct port_addr *addrs, size_t count);
 static void take_addrs(struct service *service, struct bootstrap_entry *entry,
@@ -59,12 +60,11 @@ void bootstrap_clear(struct service *service)
 void bootstrap_tick(struct service *service)
 {
     struct bootstrap *bootstrap = &service->bootstrap;
-    const struct node *node = service_node(service);
-    if (node == NULL || !node_has_begun(node)) {
-        return; /* Our router is being asked: a tick later will do. */
-    }
     uint64_t now_us = service_now_us(service);
     bool is_first_round = bootstrap->next_us == 0;
+    if (is_first_round && is_router_asked(service)) {
+        return; /* A tick later will do. */
+    }
     if (now_us < bootstrap->next_us || (!is_first_round && service_contacts(service) > 0)) {
         return;
     }
@@ -74,6 +74,18 @@ void bootstrap_tick(struct service *service)
         }
     }
     begin_round(service);
+}
+
+/* And for no longer than it is worth while: see nat_start. */
+static bool is_router_asked(const struct service *service)
+{
+    struct nat_map_view map = {0};
+    const struct node *node = service_node(service);
+    if (node != NULL) {
+        nat_map_of(&node->nat, &map);
+    }
+    return map.state == NAT_MAP_ASKING &&
+           service_now_us(service) - service->started_us < NAT_ROUTER_WAIT_US;
 }
 
 bool bootstrap_has_others(const struct service *service)

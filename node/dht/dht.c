@@ -37,12 +37,11 @@ int dht_init(struct dht *dht, struct core *core, const struct dht_config *config
     return status == ERR_OK ? dht_known_load(&dht->known) : status;
 }
 
-void dht_start(struct dht *dht, const struct port_addr *bootstrap, uint32_t bootstrap_count,
-               join_fn done, void *owner)
+void dht_start(struct dht *dht, const struct dht_start_options *options)
 {
-    must(done != NULL);
+    must(options->done != NULL);
     dht_holder_start(dht);
-    dht_upkeep_start(dht, bootstrap, bootstrap_count, done, owner);
+    dht_upkeep_start(dht, options);
 }
 
 void dht_stop(struct dht *dht)

@@ -69,11 +69,10 @@ struct dht {
 int dht_init(struct dht *dht, struct core *core, const struct dht_config *config,
              const struct identity *identity, struct transport *transport);
 
-/* Joins through contacts remembered from the last run and bootstrap addresses (borrowed for the
- * life of the node; our own is skipped): self lookup, then three refreshes at once, the rest spread
- * over join_spread_us. With nobody to join through the node is the first of its network: ERR_OK. */
-void dht_start(struct dht *dht, const struct port_addr *bootstrap, uint32_t bootstrap_count,
-               join_fn done, void *owner);
+/* Joins through contacts remembered from the last run and bootstrap addresses: self lookup, then
+ * three refreshes at once, the rest spread over join_spread_us. With nobody to join through the
+ * node is the first of its network: ERR_OK. */
+void dht_start(struct dht *dht, const struct dht_start_options *options);
 /* Remembers whom it knew on disk; ends lookups and puts with ERR_STOPPED. */
 void dht_stop(struct dht *dht);
 

@@ -43,18 +43,17 @@ static void on_pinged(void *owner, const struct call_result *result);
 static void remember(struct dht *dht);
 static void remember_growth(struct dht *dht);
 
-void dht_upkeep_start(struct dht *dht, const struct port_addr *bootstrap, uint32_t bootstrap_count,
-                      join_fn done, void *owner)
+void dht_upkeep_start(struct dht *dht, const struct dht_start_options *options)
 {
     struct dht_upkeep *upkeep = &dht->upkeep;
-    upkeep->bootstrap = bootstrap;
-    upkeep->bootstrap_count = bootstrap_count;
-    upkeep->done = done;
-    upkeep->owner = owner;
+    upkeep->bootstrap = options->bootstrap;
+    upkeep->bootstrap_count = options->bootstrap_count;
+    upkeep->done = options->done;
+    upkeep->owner = options->owner;
     upkeep->started_us = core_now(dht->core);
     /* A table that was filled from outside has nothing to join. */
     upkeep->stage = dht->table.count > 0 ? JOIN_DONE : JOIN_CALLING;
-    timer_start(&dht->core->timers, &upkeep->join, 0, on_join);
+    timer_start(&dht->core->timers, &upkeep->join, options->wait_us, on_join);
     /* Nodes that start together must not ping together. */
     timer_start(&dht->core->timers, &upkeep->check, jittered(dht, CHECK_EVERY_US, 100), on_check);
 }

@@ -58,8 +58,14 @@ struct dht_upkeep {
     uint32_t looked_at[DHT_BUCKETS]; /* When a lookup went there, units of 2^14 µs + 1; 0 never. */
 };
 
-void dht_upkeep_start(struct dht *dht, const struct port_addr *bootstrap, uint32_t bootstrap_count,
-                      join_fn done, void *owner);
+struct dht_start_options {
+    const struct port_addr *bootstrap; /* Borrowed for the life of the node; our own is skipped. */
+    uint32_t bootstrap_count;
+    uint64_t wait_us; /* Before anybody is called. */
+    join_fn done;
+    void *owner;
+};
+void dht_upkeep_start(struct dht *dht, const struct dht_start_options *options);
 void dht_upkeep_stop(struct dht *dht);
 
 /* Somebody has answered us without a join: looks ourselves up, unless that is under way. */

@@ -205,8 +205,9 @@ struct nat {
 NODISCARD int nat_init(struct nat *nat, struct core *core, const struct nat_config *config,
                        const struct identity *identity, struct transport *transport,
                        const struct nat_hooks *hooks);
-/* True when others had better be written to a moment later: our router is being asked for a port.
- */
+/* True when others had better be written to NAT_ROUTER_WAIT_US later: our router is being asked for
+ * a port, and one at home answers within a few milliseconds. */
+#define NAT_ROUTER_WAIT_US UINT64_C(250000)
 bool nat_start(struct nat *nat);
 void nat_stop(struct nat *nat);
 

@@ -166,9 +166,9 @@ running()
     says 'says whether strangers reach it' '^ok +reach +the node says of itself: server'
     start_node lost 3 -b "$(live_addr 98):8468"
     started lost
-    live_patience=600
+    ask_patience=600
     tap_check 'a node without peers is degraded' wait_for is_degraded lost
-    live_patience=200
+    ask_patience=200
     finds 'which is a problem' 1 '^problem +node +runs at port 8468: degraded, .*no peer for' \
         --host "$(live_addr 3)" --control "$live_folder/lost/control"
 }

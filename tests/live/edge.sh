@@ -115,7 +115,7 @@ states()
 
 degraded()
 {
-    live_patience=600
+    ask_patience=600
     in_state degraded 2 200 503
     in_state degraded 6 200 200
     http 6 /health >/dev/null
@@ -123,7 +123,7 @@ degraded()
         jq -e '.components.reach.reason | test("no relay has taken it.*; open UDP port")' "$body"
     http 5 /health >/dev/null
     tap_same 'its only peer is well' healthy "$(jq -r .components.reach.state "$body")"
-    live_patience=200
+    ask_patience=200
 }
 
 formats()

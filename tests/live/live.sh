@@ -11,8 +11,12 @@ live_twin=$PWD/build/release/meshtwin
 live_net=${LIVE_NET:-127.26}
 live_port=8468
 live_folder=$(mktemp -d)
-live_patience=200 # polls of a tenth of a second: a deadline, far above what anything takes
 declare -A live_process=()
+ask_node=$live_node
+ask_folder=$live_folder
+ask_patience=200
+# shellcheck source=tests/live/ask.sh
+. tests/live/ask.sh
 
 live_stop_all()
 {
@@ -55,40 +59,6 @@ stop_node()
     code=$?
     unset "live_process[$1]"
     return "$code"
-}
-
-# ctl NAME VERB [words] asks a node.
-ctl()
-{
-    local name=$1
-    shift
-    "$live_node" ctl --control "$live_folder/$name/control" "$@"
-}
-
-# ctl_field NAME FILTER VERB [words] prints what jq's FILTER makes of the reply's data.
-ctl_field()
-{
-    local name=$1 filter=$2
-    shift 2
-    ctl "$name" --json "$@" 2>/dev/null | jq -r "$filter"
-}
-
-# wait_for COMMAND... polls until it succeeds. Fails after $live_patience polls.
-wait_for()
-{
-    local polls
-    for ((polls = 0; polls < live_patience; polls++)); do
-        if "$@" >/dev/null 2>&1; then
-            return 0
-        fi
-        sleep 0.1
-    done
-    return 1
-}
-
-is_up()
-{
-    ctl "$1" status
 }
 
 has_peers()

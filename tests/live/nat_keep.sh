@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/live/lab_nodes.sh
 
 publics=4
-patience=600
+ask_patience=600
 ages=(30 36 42 48) # Seconds of alice's life: it has learned by then, and was idle in between.
 
 if ! reason=$(lab_possible); then
@@ -22,7 +22,7 @@ fi
 # is_old NAME SECONDS
 is_old()
 {
-    [ "$(field "$1" .uptime_s status)" -ge "$2" ]
+    [ "$(ctl_field "$1" .uptime_s status)" -ge "$2" ]
 }
 
 reaches()
@@ -32,15 +32,7 @@ reaches()
 
 lab_open
 lab_internet
-for ((i = 0; i < publics; i++)); do
-    lab_public "p$i"
-    if [ "$i" = 0 ]; then
-        run p0 p0 --reach public
-    else
-        run "p$i" "p$i" --reach public --bootstrap "${lab_address[p0]}:8468"
-    fi
-    wait_until is_up "p$i"
-done
+run_publics "$publics"
 
 # client NAME BOX
 declare -A id=()
@@ -48,29 +40,29 @@ client()
 {
     lab_host "$1" "$2"
     run "$1" "$1" --bootstrap "${lab_address[p0]}:8468"
-    tap_check "$1 settles" wait_until has_settled "$1"
-    id[$1]=$(field "$1" .id status)
+    tap_check "$1 settles" wait_for has_settled "$1"
+    id[$1]=$(ctl_field "$1" .id status)
 }
 
 lab_box left port_restricted
 lab_timeouts left 3 3
 client alice left
 for i in "${!ages[@]}"; do
-    wait_until is_old alice "${ages[i]}"
+    wait_for is_old alice "${ages[i]}"
     tap_check "alice is reached after ${ages[i]} s, behind a box that forgets after 3 s" \
         reaches "p$i" "${id[alice]}"
 done
-tap_same 'alice is no server' client "$(field alice .nat.reach status)"
+tap_same 'alice is no server' client "$(ctl_field alice .nat.reach status)"
 
 # A session of two clients, and another address for one of them.
 lab_box right port_restricted
 client bob right
 lab_timeouts left 30 120
-tap_check 'bob reaches alice' wait_until reaches bob "${id[alice]}"
-tap_check 'without a relay' wait_until is_direct bob "${id[alice]}"
+tap_check 'bob reaches alice' wait_for reaches bob "${id[alice]}"
+tap_check 'without a relay' wait_for is_direct bob "${id[alice]}"
 lab_renumber left
-patience=50
+ask_patience=50
 tap_check 'bob reaches alice soon after her box got another address' \
-    wait_until reaches bob "${id[alice]}"
-tap_check 'and she him' wait_until reaches alice "${id[bob]}"
+    wait_for reaches bob "${id[alice]}"
+tap_check 'and she him' wait_for reaches alice "${id[bob]}"
 tap_end

@@ -70,13 +70,13 @@ CONF
 
 has_state()
 {
-    [ "$(field "$1" .nat.port_mapping.state status)" = "$2" ]
+    [ "$(ctl_field "$1" .nat.port_mapping.state status)" = "$2" ]
 }
 
 # knows ONE OTHER ADDR: the first has the other in its table, at that address.
 knows()
 {
-    ctl "$1" --json peers | jq -e --arg id "$(field "$2" .id status)" --arg addr "$3" \
+    ctl "$1" --json peers | jq -e --arg id "$(ctl_field "$2" .id status)" --arg addr "$3" \
         '.peers[] | select(.id == $id and .addr == $addr)'
 }
 
@@ -92,32 +92,24 @@ is_not_ruled()
 
 lab_open
 lab_internet
-for ((i = 0; i < publics; i++)); do
-    lab_public "p$i"
-    if [ "$i" = 0 ]; then
-        run p0 p0 --reach public
-    else
-        run "p$i" "p$i" --reach public --bootstrap "${lab_address[p0]}:8468"
-    fi
-    wait_until is_up "p$i"
-done
+run_publics "$publics"
 
 router r1 port_restricted 2
 lab_host h1 r1
 run h1 h1 --bootstrap "${lab_address[p0]}:8468"
-tap_check 'behind a port-restricted router a port is granted' wait_until has_state h1 granted
-tap_check 'and the node serves' wait_until is_server h1
-tap_same 'it is seen where the router says' "$(field h1 .nat.port_mapping.external status)" \
-    "$(field h1 .nat.observed status)"
-tap_check 'and strangers know it there' wait_until knows p1 h1 203.0.114.2:8468
-external=$(field h1 .nat.port_mapping.external status)
+tap_check 'behind a port-restricted router a port is granted' wait_for has_state h1 granted
+tap_check 'and the node serves' wait_for is_server h1
+tap_same 'it is seen where the router says' "$(ctl_field h1 .nat.port_mapping.external status)" \
+    "$(ctl_field h1 .nat.observed status)"
+tap_check 'and strangers know it there' wait_for knows p1 h1 203.0.114.2:8468
+external=$(ctl_field h1 .nat.port_mapping.external status)
 lab_stop node-h1 KILL
 run h1 h1 --bootstrap "${lab_address[p0]}:8468"
-tap_check 'after a crash it gets a port again' wait_until has_state h1 granted
-tap_same 'the same' "$external" "$(field h1 .nat.port_mapping.external status)"
+tap_check 'after a crash it gets a port again' wait_for has_state h1 granted
+tap_same 'the same' "$external" "$(ctl_field h1 .nat.port_mapping.external status)"
 tap_check 'it is in the rules of the router' is_ruled r1
 lab_stop node-h1 TERM
-tap_check 'when it leaves it is not' wait_until is_not_ruled r1
+tap_check 'when it leaves it is not' wait_for is_not_ruled r1
 
 # The kernel translates what leaves as if there were no mapping: at random ports. So it is not seen
 # where it is reached; but punches know.
@@ -127,29 +119,29 @@ run h2 h2 --bootstrap "${lab_address[p0]}:8468"
 lab_box b3 symmetric
 lab_host h3 b3
 run h3 h3 --bootstrap "${lab_address[p0]}:8468"
-tap_check 'behind a symmetric router a port is granted' wait_until has_state h2 granted
-tap_check 'the node behind another has found relays' wait_until has_settled h3
-tap_check 'and has asked its box, which is silent' wait_until has_state h3 'asking'
+tap_check 'behind a symmetric router a port is granted' wait_for has_state h2 granted
+tap_check 'the node behind another has found relays' wait_for has_settled h3
+tap_check 'and has asked its box, which is silent' wait_for has_state h3 'asking'
 reaches()
 {
-    ctl h3 ping "$(field h2 .id status)"
+    ctl h3 ping "$(ctl_field h2 .id status)"
 }
-tap_check 'the one reaches the other' wait_until reaches
+tap_check 'the one reaches the other' wait_for reaches
 tap_check 'and without a relay, though both boxes map by destination' \
-    wait_until is_direct h3 "$(field h2 .id status)"
+    wait_for is_direct h3 "$(ctl_field h2 .id status)"
 
 router r4 port_restricted -
 lab_host h4 r4
 run h4 h4 --bootstrap "${lab_address[p0]}:8468"
-tap_check 'a router that gives no ports says so' wait_until has_state h4 refused
+tap_check 'a router that gives no ports says so' wait_for has_state h4 refused
 tap_check 'in words' grep -q 'refused (.*)' <(ctl h4 status)
 is_client()
 {
-    [ "$(field h4 .nat.reach status)" = client ]
+    [ "$(ctl_field h4 .nat.reach status)" = client ]
 }
-tap_check 'and the node is a client' wait_until is_client
+tap_check 'and the node is a client' wait_for is_client
 
 run h5 h4 --port 8469 --no-port-mapping --bootstrap "${lab_address[p0]}:8468"
-tap_check 'a node that may not ask is a client too' wait_until has_settled h5
-tap_same 'and has not asked' 'not asked' "$(field h5 .nat.port_mapping.state status)"
+tap_check 'a node that may not ask is a client too' wait_for has_settled h5
+tap_same 'and has not asked' 'not asked' "$(ctl_field h5 .nat.port_mapping.state status)"
 tap_end

@@ -25,20 +25,12 @@ fi
 
 has_no_box()
 {
-    [ "$(field "$1" .nat.mapping status)" = none ]
+    [ "$(ctl_field "$1" .nat.mapping status)" = none ]
 }
 
 lab_open
 lab_internet
-for ((i = 0; i < publics; i++)); do
-    lab_public "p$i"
-    if [ "$i" = 0 ]; then
-        run p0 p0 --reach public
-    else
-        run "p$i" "p$i" --reach public --bootstrap "${lab_address[p0]}:8468"
-    fi
-    wait_until is_up "p$i"
-done
+run_publics "$publics"
 for i in "${!kinds[@]}"; do
     for side in l r; do
         lab_box "$side$i" "${kinds[i]}"
@@ -50,17 +42,17 @@ declare -A id=()
 for i in "${!kinds[@]}"; do
     for side in l r; do
         name=h$side$i
-        if ! wait_until has_settled "$name"; then
+        if ! wait_for has_settled "$name"; then
             tap_not_ok "$name behind ${kinds[i]} settles"
             sed 's/^/#   /' "$lab_folder/node-$name.log"
         fi
-        id[$name]=$(field "$name" .id status)
+        id[$name]=$(ctl_field "$name" .id status)
     done
     # Behind a full cone a node may serve, once a stranger has reached it; here it meets everybody.
     if [ "$i" != 0 ]; then
         for side in l r; do
             tap_same "h$side$i behind ${kinds[i]} does not serve" false \
-                "$(field "h$side$i" '.nat.reach == "server"' status)"
+                "$(ctl_field "h$side$i" '.nat.reach == "server"' status)"
         done
     fi
 done
@@ -70,19 +62,19 @@ for i in "${!kinds[@]}"; do
         expected=${table[i]:j:1}
         if ! ctl "hl$i" ping "${id[hr$j]}" >/dev/null 2>&1; then
             tap_not_ok "${kinds[i]} reaches ${kinds[j]}"
-            field "hl$i" . why "${id[hr$j]}" | sed 's/^/#   /'
+            ctl_field "hl$i" . why "${id[hr$j]}" | sed 's/^/#   /'
             continue
         fi
         if [ "$expected" = y ]; then
-            wait_until is_direct "hl$i" "${id[hr$j]}"
+            wait_for is_direct "hl$i" "${id[hr$j]}"
         fi
-        way=$(field "hl$i" .way why "${id[hr$j]}")
+        way=$(ctl_field "hl$i" .way why "${id[hr$j]}")
         ways+=" $way"
         case $expected$way in
         ydirect | ypunched | nrelayed) tap_ok "${kinds[i]} to ${kinds[j]}: $way" ;;
         *)
             tap_not_ok "${kinds[i]} to ${kinds[j]}: $way"
-            field "hl$i" . why "${id[hr$j]}" | sed 's/^/#   /'
+            ctl_field "hl$i" . why "${id[hr$j]}" | sed 's/^/#   /'
             ;;
         esac
     done
@@ -94,11 +86,11 @@ done
 lab_public first
 lab_public second
 run first first
-wait_until is_up first
+wait_for is_up first
 run second second --bootstrap "${lab_address[first]}:8468"
 for name in first second; do
-    tap_check "$name of two finds out that strangers reach it" wait_until is_server "$name"
-    tap_check "and that no box is in the way of the $name" wait_until has_no_box "$name"
+    tap_check "$name of two finds out that strangers reach it" wait_for is_server "$name"
+    tap_check "and that no box is in the way of the $name" wait_for has_no_box "$name"
 done
 
 # What the doctor says behind a fresh box of each kind.

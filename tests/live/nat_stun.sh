@@ -37,8 +37,8 @@ discovered()
 # has_found NAME: both verdicts are in.
 has_found()
 {
-    [ "$(field "$1" '[.nat.mapping, .nat.filtering] | index("unknown")' status)" = null ] &&
-        [ "$(field "$1" .nat.stun_heard status)" -ge 4 ]
+    [ "$(ctl_field "$1" '[.nat.mapping, .nat.filtering] | index("unknown")' status)" = null ] &&
+        [ "$(ctl_field "$1" .nat.stun_heard status)" -ge 4 ]
 }
 
 answers()
@@ -56,11 +56,11 @@ lab_start coturn stun turnserver -n --no-tls --no-dtls --no-cli --log-file stdou
 lab_public mirror
 lab_public other
 run mirror mirror --reach public --stun-server
-wait_until is_up mirror
-tap_check "coturn's client is told its address by a node" wait_until answers
-tap_check 'which counts it' test "$(field mirror .nat.stun_served status)" -ge 1
+wait_for is_up mirror
+tap_check "coturn's client is told its address by a node" wait_for answers
+tap_check 'which counts it' test "$(ctl_field mirror .nat.stun_served status)" -ge 1
 run silent mirror --reach public --port 8469
-wait_until is_up silent
+wait_for is_up silent
 tap_check 'a node that was not told to answers nobody' \
     sh -c "! ip netns exec $lab_prefix-other timeout 3 turnutils_stunclient -p 8469 \
         -L ${lab_address[other]} ${lab_address[mirror]} 2>&1 | grep -q reflexive"
@@ -72,13 +72,13 @@ for kind in full_cone restricted port_restricted symmetric; do
     filtering=$(discovered host Filtering)
     lab_flush box # Nothing that the tool has opened is to be taken for the node's.
     run "$kind" host --reach client --stun "${lab_address[stun]}:3478"
-    tap_check "$kind: the node finds out" wait_until has_found "$kind"
+    tap_check "$kind: the node finds out" wait_for has_found "$kind"
     tap_same "$kind: mapping as coturn's tool has it" "$mapping" \
-        "$(field "$kind" .nat.mapping status)"
+        "$(ctl_field "$kind" .nat.mapping status)"
     tap_same "$kind: filtering as coturn's tool has it" "$filtering" \
-        "$(field "$kind" .nat.filtering status)"
+        "$(ctl_field "$kind" .nat.filtering status)"
     tap_same "$kind: the node is seen at the box" "${lab_address[box]}" \
-        "$(field "$kind" '.nat.observed | sub(":[0-9]+$"; "")' status)"
+        "$(ctl_field "$kind" '.nat.observed | sub(":[0-9]+$"; "")' status)"
     lab_stop "node-$kind" TERM
     lab_remove host box
 done

@@ -271,8 +271,11 @@ void net_start(struct net_node *node, struct net_node *through)
 {
     net_set_clock(node);
     node->is_started = true;
-    dht_start(&node->dht, through != NULL ? &through->addr : NULL, through != NULL, on_joined,
-              node);
+    struct dht_start_options options = {.bootstrap = through != NULL ? &through->addr : NULL,
+                                        .bootstrap_count = through != NULL,
+                                        .done = on_joined,
+                                        .owner = node};
+    dht_start(&node->dht, &options);
     timerq_settle(&node->core.timers);
 }
 

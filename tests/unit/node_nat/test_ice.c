@@ -3,9 +3,9 @@
  * Kinds of boxes are in tests/sim/boxes/test_ice.c, other makes of agent in tests/live/ice.sh.
  */
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <stdio.h>
 
+#include "tests/support/corpus.h"
 #include "tests/support/ice_check.h"
 #include "tests/support/ice_world.h"
 
@@ -568,26 +568,8 @@ Test(ice, refusals_have_the_published_codes)
 
 /* --- inputs of the fuzzers, once more in every build ----------------------------------------- */
 
-static const char corpus[] = SOURCE_DIR "/tests/fuzz/corpus/ice";
-
 Test(ice, every_input_of_the_corpus_leaves_the_agents_whole)
 {
-    DIR *inputs = opendir(corpus);
-    cr_assert_not_null(inputs, "%s", corpus);
-    uint32_t completed = 0;
-    for (struct dirent *entry = readdir(inputs); entry != NULL; entry = readdir(inputs)) {
-        char path[512];
-        uint8_t bytes[4096];
-        if (entry->d_name[0] == '.') {
-            continue;
-        }
-        snprintf(path, sizeof path, "%s/%s", corpus, entry->d_name);
-        FILE *file = fopen(path, "rb");
-        cr_assert_not_null(file, "%s", path);
-        size_t len = fread(bytes, 1, sizeof bytes, file);
-        fclose(file);
-        completed += ice_check(slice_of(bytes, len));
-    }
-    closedir(inputs);
-    cr_assert_geq(completed, 2);
+    struct corpus_count count = corpus_replay(SOURCE_DIR "/tests/fuzz/corpus/ice", ice_check);
+    cr_assert_geq(count.accepted, 2);
 }

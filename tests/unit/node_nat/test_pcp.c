@@ -1,11 +1,11 @@
 /* test_pcp.c - PCP and NAT-PMP: bytes as the RFCs draw them, random messages, cut and altered ones.
  */
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "node/base/rng.h"
+#include "tests/support/corpus.h"
 #include "tests/support/pcp_check.h"
 
 /* RFC 6887 figures 2 and 9, field by field: map UDP port 4000 of 192.168.1.2 for two hours, any
@@ -300,26 +300,8 @@ Test(natpmp, cut_messages_are_refused)
 
 /* --- inputs of the fuzzers, once more in every build ----------------------------------------- */
 
-static const char corpus[] = SOURCE_DIR "/tests/fuzz/corpus/pcp";
-
 Test(pcp, every_input_of_the_corpus_is_refused_or_understood)
 {
-    DIR *inputs = opendir(corpus);
-    cr_assert_not_null(inputs, "%s", corpus);
-    uint32_t accepted = 0;
-    for (struct dirent *entry = readdir(inputs); entry != NULL; entry = readdir(inputs)) {
-        char path[512];
-        uint8_t bytes[4096];
-        if (entry->d_name[0] == '.') {
-            continue;
-        }
-        snprintf(path, sizeof path, "%s/%s", corpus, entry->d_name);
-        FILE *file = fopen(path, "rb");
-        cr_assert_not_null(file, "%s", path);
-        size_t len = fread(bytes, 1, sizeof bytes, file);
-        fclose(file);
-        accepted += pcp_check(slice_of(bytes, len));
-    }
-    closedir(inputs);
-    cr_assert_geq(accepted, 8);
+    struct corpus_count count = corpus_replay(SOURCE_DIR "/tests/fuzz/corpus/pcp", pcp_check);
+    cr_assert_geq(count.accepted, 8);
 }

@@ -3,10 +3,10 @@
 #include <signal.h>
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 
 #include "node/base/rng.h"
 #include "node/transport/packet.h"
+#include "tests/support/corpus.h"
 #include "tests/support/stun_check.h"
 #include "tests/support/vectors.h"
 
@@ -789,31 +789,11 @@ Test(stun, no_stun_message_is_taken_for_a_packet_of_ours)
 
 /* --- inputs of the fuzzers, once more in every build ----------------------------------------- */
 
-static const char corpus[] = SOURCE_DIR "/tests/fuzz/corpus/stun";
-
 Test(stun, every_input_of_the_corpus_is_refused_or_understood)
 {
-    DIR *inputs = opendir(corpus);
-    cr_assert_not_null(inputs, "%s", corpus);
-    uint32_t replayed = 0;
-    uint32_t accepted = 0;
-    for (struct dirent *entry = readdir(inputs); entry != NULL; entry = readdir(inputs)) {
-        char path[512];
-        uint8_t bytes[4096];
-        if (entry->d_name[0] == '.') {
-            continue;
-        }
-        snprintf(path, sizeof path, "%s/%s", corpus, entry->d_name);
-        FILE *file = fopen(path, "rb");
-        cr_assert_not_null(file, "%s", path);
-        size_t len = fread(bytes, 1, sizeof bytes, file);
-        fclose(file);
-        accepted += stun_check(slice_of(bytes, len));
-        replayed++;
-    }
-    closedir(inputs);
-    cr_assert_geq(replayed, 8);
-    cr_assert_geq(accepted, 4);
+    struct corpus_count count = corpus_replay(SOURCE_DIR "/tests/fuzz/corpus/stun", stun_check);
+    cr_assert_geq(count.replayed, 8);
+    cr_assert_geq(count.accepted, 4);
 }
 
 Test(stun, a_text_that_no_reader_would_take_is_a_bug, .signal = SIGABRT)

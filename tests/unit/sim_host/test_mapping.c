@@ -197,20 +197,27 @@ Test(mapping, of_a_box_inside_another_is_no_use, .timeout = 120)
     close_world();
 }
 
+/* The router is silent, and nobody is written to for a moment: whoever wants something then, and
+ * whoever writes to the node, does not lose its join to that. */
 Test(mapping, is_not_waited_for_by_who_has_something_to_ask)
 {
-    open_world(NAPT_PRESET_PORT_RESTRICTED, false, false);
-    client_world_run(world, 10 * CLIENT_SECOND);
+    open_world(NAPT_PRESET_FULL_CONE, false, false);
+    client_world_run(world, 120 * CLIENT_SECOND);
     struct host *client = client_world_client(world, 0);
-    host_kill(client);
-    cr_assert_eq(host_start(client, &world->client), ERR_OK);
-    cr_assert_not(node_has_begun(client->node));
-    struct node_command command = {
-        .kind = NODE_CONNECT, .number = 1, .addr = world_host(world->world, 0)->port.local};
-    cr_assert_eq(host_submit(client, &command), ERR_OK);
-    cr_assert(node_has_begun(client->node));
-    client_world_run(world, 10 * CLIENT_SECOND);
-    cr_expect(client->node->is_joined);
+    struct host *server = world_host(world->world, 0);
+    struct node_command connect = {.kind = NODE_CONNECT, .number = 1};
+    for (int by_server = 0; by_server < 2; by_server++) {
+        struct port_addr outside = nat_of_client()->observed;
+        host_kill(client);
+        cr_assert_eq(host_start(client, &world->client), ERR_OK);
+        connect.addr = by_server ? outside : server->port.local;
+        cr_assert_eq(host_submit(by_server ? server : client, &connect), ERR_OK);
+        client_world_run(world, CLIENT_SECOND / 5);
+        cr_expect_not(client->node->is_joined);
+        client_world_run(world, 20 * CLIENT_SECOND);
+        cr_expect(client->node->is_joined, "asked by %s", by_server ? "the server" : "the client");
+        cr_expect_geq(dht_contact_count(&client->node->dht), SERVERS / 2);
+    }
     close_world();
 }
 
