@@ -63,6 +63,9 @@ struct host_streams {
     uint32_t count;
     uint32_t cap;
     struct stream **table; /* Oldest first. */
+    /* Beside it: to where datagrams of the main path take the stream, all zero for nowhere. Every
+     * datagram of a host asks. */
+    struct port_addr *takes;
 };
 
 static struct stream *stream_at(const struct host *host, const struct stream_ends *ends);
@@ -74,6 +77,7 @@ static bool has_room_for(const struct host *host, uint32_t ip);
 static uint16_t port_choose(const struct host *host, const struct port_addr *hint,
                             const struct napt_end *remote);
 static struct stream *stream_make(struct host *host, const struct stream_ends *ends);
+static uint32_t place_of(const struct host_streams *streams, const struct stream *stream);
 static void stream_drop(struct host *host, struct stream *stream);
 static void stream_end(struct host *host, struct stream *stream);
 static void stream_fail(struct host *host, struct stream *stream);
@@ -182,11 +186,9 @@ static struct stream *stream_at(const struct host *host, const struct stream_end
 static struct stream *stream_to(const struct host *host, const struct port_addr *to)
 {
     const struct host_streams *streams = streams_of(host);
-    for (uint32_t i = streams->count; i > 0; i--) {
-        struct stream *stream = streams->table[i - 1];
-        if (stream->path == PORT_MAIN_PATH && stream->state == STREAM_UP &&
-            memcmp(&stream->addr, to, sizeof *to) == 0) {
-            return stream;
+    for (uint32_t i = addr_port(to) != 0 ? streams->count : 0; i > 0; i--) {
+        if (memcmp(&streams->takes[i - 1], to, sizeof *to) == 0) {
+            return streams->table[i - 1];
         }
     }
     return NULL;
@@ -278,7 +280,8 @@ static struct stream *stream_make(struct host *host, const struct stream_ends *e
     if (streams->count == streams->cap) {
         streams->cap = streams->cap == 0 ? 1 : streams->cap * 2;
         streams->table = realloc(streams->table, streams->cap * sizeof(struct stream *));
-        must(streams->table != NULL);
+        streams->takes = realloc(streams->takes, streams->cap * sizeof *streams->takes);
+        must(streams->table != NULL && streams->takes != NULL);
     }
     struct stream *stream = calloc(1, sizeof *stream);
     must(stream != NULL);
@@ -288,8 +291,18 @@ static struct stream *stream_make(struct host *host, const struct stream_ends *e
                               .number = host->sequence++,
                               .opened_us = now_us,
                               .active_us = now_us};
+    streams->takes[streams->count] = (struct port_addr){.port = {0}};
     streams->table[streams->count++] = stream;
     return stream;
+}
+
+static uint32_t place_of(const struct host_streams *streams, const struct stream *stream)
+{
+    uint32_t at = 0;
+    while (streams->table[at] != stream) {
+        at++;
+    }
+    return at;
 }
 
 /* Without a word to anybody. */
@@ -297,13 +310,12 @@ static void stream_drop(struct host *host, struct stream *stream)
 {
     struct host_extra *extra = host_extra(host);
     struct host_streams *streams = extra->streams;
-    uint32_t at = 0;
-    while (streams->table[at] != stream) {
-        at++;
-    }
+    uint32_t at = place_of(streams, stream);
     streams->count--;
     memmove(streams->table + at, streams->table + at + 1,
             (streams->count - at) * sizeof(struct stream *));
+    memmove(streams->takes + at, streams->takes + at + 1,
+            (streams->count - at) * sizeof *streams->takes);
     for (uint32_t index = stream->waiting_first, next; index != 0; index = next) {
         next = packet_at(world_of(host), index - 1)->next;
         packet_free(host->shard, index - 1);
@@ -312,6 +324,7 @@ static void stream_drop(struct host *host, struct stream *stream)
     free(stream);
     if (streams->count == 0) {
         free(streams->table);
+        free(streams->takes);
         free(streams);
         extra->streams = NULL;
     }
@@ -462,6 +475,10 @@ static int stream_put(struct host *host, struct stream *stream, struct slice byt
 static void come_up(struct host *host, struct stream *stream)
 {
     stream->state = STREAM_UP;
+    if (stream->path == PORT_MAIN_PATH) {
+        const struct host_streams *streams = streams_of(host);
+        streams->takes[place_of(streams, stream)] = stream->addr;
+    }
     send_control(host, stream, SEGMENT_HELLO);
     for (uint32_t index = stream->waiting_first, next; index != 0; index = next) {
         next = packet_at(world_of(host), index - 1)->next;

@@ -45,6 +45,6 @@ for ((round = 0; round < rounds; round++)); do
     boxed=$(measure calibrated)
     echo "$plain"
     echo "$boxed"
-    awk "BEGIN { print \"ratio\", $(awk '{ print $(NF - 2) }' <<<"$boxed") /
-        $(awk '{ print $(NF - 2) }' <<<"$plain") }"
+    awk '{ print "ratio", $1 / $2 }' <<<"$(awk '{ print $(NF - 2) }' <<<"$boxed") \
+        $(awk '{ print $(NF - 2) }' <<<"$plain")"
 done
