@@ -88,7 +88,7 @@ void node_config_default(struct node_config *config)
                               [GUARD_FORGED] = 500},
                   .ban_s = 3600},
         .transport = {.network_id = UINT64_C(0x6d65736874776e31),
-                      .sessions_max = 64,
+                      .sessions_max = 256, /* Half of them for clients, whom we relay for. */
                       .calls_max = 128,
                       .session_idle_us = 60 * SECOND,
                       .rekey_after_us = 120 * SECOND,

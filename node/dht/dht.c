@@ -120,6 +120,11 @@ bool dht_is_wanted(const struct dht *dht, const struct node_id *id, const struct
     return !dht->is_stopping && dht_table_is_wanted(&dht->table, id, addr);
 }
 
+bool dht_is_seeking(const struct dht *dht)
+{
+    return !dht->is_client || dht->table.count < dht->config->k;
+}
+
 uint32_t dht_sample(struct dht *dht, uint32_t *handles, uint32_t max)
 {
     uint32_t all[DHT_CONTACTS_MAX];

@@ -118,6 +118,9 @@ void dht_on_lost(struct dht *dht, uint32_t peer);
 /* The peer is to be neither in the table nor remembered, until it is verified again. */
 void dht_forget(struct dht *dht, const struct node_id *id);
 bool dht_is_wanted(const struct dht *dht, const struct node_id *id, const struct port_addr *addr);
+/* Whether contacts are worth looking for: a client with enough to begin a lookup from is content.
+ */
+bool dht_is_seeking(const struct dht *dht);
 
 /* Up to `max` distinct contacts of the table chosen at random. Returns how many. */
 uint32_t dht_sample(struct dht *dht, uint32_t *handles, uint32_t max);

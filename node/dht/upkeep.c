@@ -10,6 +10,9 @@ enum {
     TIME_SHIFT = 14,
     CHECK_EVERY_US = 15000000,  /* Four pings a minute at most, */
     SUSPECT_EVERY_US = 5000000, /* and three times as many while contacts fail. */
+    /* A client's table is where its lookups begin when no relay makes them for it; every contact
+     * that it pings takes a place in the box in front of it. */
+    CLIENT_CHECK_EVERY_US = 60000000,
     RETRY_FIRST_US = 1000000,
     RETRY_DOUBLINGS_MAX = 6,  /* Up to a minute. */
     LOOKUP_RETRY_US = 100000, /* When all lookups are taken. */
@@ -240,7 +243,10 @@ static void on_self_found(void *owner, uint32_t tag, const struct lookup_result 
     }
     upkeep->stage = JOIN_FAR;
     uint32_t depth = dht_table_depth(&dht->table);
-    for (uint32_t i = 0; i < UPKEEP_FAR_BUCKETS && i <= depth; i++) {
+    /* A client, or who does not know yet that it is none, has others look up for it, and a box in
+     * front of it that remembers few: serving, it joins again. */
+    uint32_t far = dht->is_client ? 0 : UPKEEP_FAR_BUCKETS;
+    for (uint32_t i = 0; i < far && i <= depth; i++) {
         upkeep->lookups =
             (uint8_t)(upkeep->lookups + (refresh_bucket(dht, i, on_far_refreshed) == ERR_OK));
     }
@@ -263,7 +269,7 @@ static void on_joined(struct dht *dht, enum dht_join_stage stage)
     struct dht_upkeep *upkeep = &dht->upkeep;
     upkeep->stage = (uint8_t)stage;
     upkeep->tries = 0;
-    upkeep->refresh_next = stage == JOIN_SPREAD ? UPKEEP_FAR_BUCKETS : 0;
+    upkeep->refresh_next = stage == JOIN_SPREAD && !dht->is_client ? UPKEEP_FAR_BUCKETS : 0;
     start_refresh(dht);
     if (stage == JOIN_SPREAD) {
         remember(dht);
@@ -411,6 +417,7 @@ static void on_check(struct timer *timer)
     struct dht_upkeep *upkeep = &dht->upkeep;
     uint32_t suspect = dht_table_suspect(&dht->table);
     uint64_t delay_us = suspect != PORT_INTERN_NONE ? SUSPECT_EVERY_US : CHECK_EVERY_US;
+    delay_us = dht->is_client ? CLIENT_CHECK_EVERY_US : delay_us;
     timer_start(&dht->core->timers, timer, jittered(dht, delay_us, 10), on_check);
     if (dht->table.count == 0 && upkeep->stage >= JOIN_SPREAD) {
         upkeep->stage = JOIN_CALLING; /* Everybody is gone: start again. */

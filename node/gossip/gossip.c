@@ -206,9 +206,10 @@ static void on_peers(void *owner, const struct call_result *result)
     }
     const struct message_contacts *peers = &result->answer->peers.contacts;
     struct call_options options = {.done = on_candidate, .owner = gossip};
+    uint32_t wanted = dht_is_seeking(gossip->dht) ? gossip->config->candidates_per_exchange : 0;
     uint32_t pinged = 0;
     for (uint32_t i = 0; i < peers->count; i++) {
-        if (pinged == gossip->config->candidates_per_exchange) {
+        if (pinged == wanted) {
             break;
         }
         if (!candidate_is_good(gossip, peers, i)) {

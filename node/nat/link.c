@@ -62,6 +62,26 @@ void nat_links_tick(struct nat *nat)
     }
 }
 
+uint64_t nat_links_next_us(const struct nat *nat)
+{
+    const struct nat_work *work = nat->work;
+    uint64_t next_us = PORT_NEVER;
+    uint32_t held = 0;
+    for (uint32_t i = 0; i < PRESENCE_RELAYS_MAX; i++) {
+        const struct nat_link *link = &work->links[i];
+        if (link->state == NAT_LINK_LIVE) {
+            uint64_t due_us = link->due_us < link->renew_us ? link->due_us : link->renew_us;
+            next_us = due_us < next_us ? due_us : next_us;
+            held++;
+        }
+    }
+    bool is_asking_ports = work->ports_paths[0] != PORT_MAIN_PATH;
+    if (held < nat->config->relays_wanted || is_asking_ports) {
+        return core_now(nat->core);
+    }
+    return work->publish_us < next_us ? work->publish_us : next_us;
+}
+
 /* What a box that maps by destination does with ports is seen best when sockets are opened one
  * after the other and nothing else is sent in between. Once; then they are closed. */
 static void ask_ports(struct nat *nat)
@@ -70,9 +90,14 @@ static void ask_ports(struct nat *nat)
     struct port *port = nat->core->port;
     uint64_t now_us = core_now(nat->core);
     const struct nat_link *link = &work->links[0];
-    struct nat_class class;
-    nat_class_of(nat, &class);
-    if (work->ports_us == 0 && class.is_dependent && link->state == NAT_LINK_LIVE) {
+    if (work->ports_us == 0) {
+        struct nat_class class = {.is_dependent = false};
+        if (link->state == NAT_LINK_LIVE) {
+            nat_class_of(nat, &class);
+        }
+        if (!class.is_dependent) {
+            return;
+        }
         work->ports_us = now_us;
         for (uint32_t i = 0; i < NAT_PORTS_ASKED; i++) {
             int path = port->ops->path_open(port, PORT_UDP, &port->local, NULL);
@@ -83,7 +108,7 @@ static void ask_ports(struct nat *nat)
                 (void)transport_probe(nat->transport, link->session, &way);
             }
         }
-    } else if (work->ports_us != 0 && now_us - work->ports_us > PROVE_US) {
+    } else if (now_us - work->ports_us > PROVE_US) {
         for (uint32_t i = 0; i < NAT_PORTS_ASKED; i++) {
             if (work->ports_paths[i] != PORT_MAIN_PATH) {
                 port->ops->path_close(port, work->ports_paths[i]);
@@ -145,6 +170,7 @@ void nat_link_probe(struct nat *nat, struct nat_link *link)
         link->unproved++;
         link->sent_us = core_now(nat->core);
         link->due_us = link->sent_us + PROVE_US;
+        nat_watch_by(nat, link->due_us);
     }
 }
 
@@ -322,6 +348,7 @@ static void on_reserved(void *owner, const struct call_result *result)
     link->ends_us = now_us + life_us;
     transport_pin(nat->transport, link->session, true);
     nat->work->publish_us = 0;
+    nat_watch(nat);
     nat_keep_start(nat);
 }
 

@@ -8,12 +8,13 @@
 
 enum {
     TICK_US = 1000000,
+    IDLE_TICK_US = 5000000, /* While nothing is under way. */
     FRESH_US = 20000000, /* Below the 30 s that the most impatient boxes keep (Linux: unreplied). */
     RESERVATIONS_FIRST = 4,
 };
 
 static void on_tick(struct timer *timer);
-static bool has_watch(const struct nat_work *work);
+static bool is_busy(const struct nat_work *work);
 static bool load_served(struct core *core);
 static void remember_served(struct nat *nat);
 
@@ -335,8 +336,9 @@ struct nat_work *nat_work_of(struct nat *nat)
 void nat_watch(struct nat *nat)
 {
     struct nat_work *work = nat_work_of(nat);
-    if (work != NULL && !nat->is_stopping && !timer_is_running(&work->tick)) {
-        timer_start(&nat->core->timers, &work->tick, 0, on_tick);
+    if (work != NULL) {
+        bool is_watching = timer_is_running(&work->tick);
+        nat_watch_by(nat, core_now(nat->core) + (is_watching ? TICK_US : 0));
     }
 }
 
@@ -349,14 +351,35 @@ static void on_tick(struct timer *timer)
     nat_relay_tick(nat);
     nat_pulses_tick(nat);
     nat_paths_tick(nat);
-    if (!nat->is_server || has_watch(work)) {
-        timer_start(&nat->core->timers, &work->tick, TICK_US, on_tick);
+    if (!nat->is_server ||
+        work->ends.count + work->reservations.count + work->crossings.count > 0) {
+        uint64_t now_us = core_now(nat->core);
+        uint64_t links_us = nat->is_server ? PORT_NEVER : nat_links_next_us(nat);
+        uint64_t due_us = now_us + (is_busy(work) ? TICK_US : IDLE_TICK_US);
+        due_us = links_us < due_us ? links_us : due_us;
+        nat_watch_by(nat, due_us > now_us ? due_us : now_us + TICK_US);
     }
 }
 
-static bool has_watch(const struct nat_work *work)
+void nat_watch_by(struct nat *nat, uint64_t due_us)
 {
-    return work->ends.count + work->reservations.count + work->crossings.count > 0;
+    struct timer *tick = &nat->work->tick;
+    if (!nat->is_stopping && (!timer_is_running(tick) || due_us < tick->due_us)) {
+        timer_start(&nat->core->timers, tick, due_us - core_now(nat->core), on_tick);
+    }
+}
+
+/* Something is under way that a second decides of. */
+static bool is_busy(const struct nat_work *work)
+{
+    bool is_busy = work->crossings.count > 0;
+    for (uint32_t i = 0; i < NAT_PULSES_MAX; i++) {
+        is_busy |= work->pulses[i].session != 0;
+    }
+    for (uint32_t i = 0; i < NAT_KEPT_MAX; i++) {
+        is_busy |= work->kept[i].path != PORT_MAIN_PATH;
+    }
+    return is_busy;
 }
 
 uint32_t nat_session_with(const struct nat *nat, uint32_t session, const struct node_id *id)

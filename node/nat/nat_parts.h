@@ -301,7 +301,7 @@ struct nat_discovery {
 
 struct nat_work {
     struct nat *owner;
-    struct timer tick; /* Once a second while there is anything to watch. */
+    struct timer tick; /* While there is anything to watch: once a second, or less often if idle. */
     struct timer check;
     struct pool dials;
     struct pool ends;
@@ -317,6 +317,7 @@ struct nat_work {
     struct nat_keep keep;
     struct nat_refuser refusers[NAT_REFUSERS_MAX];
     struct nat_pulse pulses[NAT_PULSES_MAX];
+    uint64_t pulses_us; /* When they were felt last. */
     uint32_t circuit_last;
     uint64_t serial_last;
     /* Whom we have asked whether we can be reached, and what they said. */
@@ -349,6 +350,8 @@ struct nat_work {
 struct nat_work *nat_work_of(struct nat *nat);
 /* Something is to be watched from now on. */
 void nat_watch(struct nat *nat);
+/* It is looked at then, if not before. */
+void nat_watch_by(struct nat *nat, uint64_t due_us);
 
 /* The session with this peer, whatever its number now is; 0 when there is none. */
 uint32_t nat_session_with(const struct nat *nat, uint32_t session, const struct node_id *id);
@@ -404,6 +407,8 @@ bool nat_is_stream(const struct nat *nat, int path);
 void nat_streams_close(struct nat *nat);
 
 void nat_links_tick(struct nat *nat);
+/* When there is something to be done for them; not in the future while it is under way. */
+uint64_t nat_links_next_us(const struct nat *nat);
 void nat_links_proved(struct nat *nat, uint32_t session, const struct transport_way *way,
                       const struct port_addr *observed);
 void nat_links_drop(struct nat *nat);

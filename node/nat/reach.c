@@ -92,26 +92,27 @@ static void on_check(struct timer *timer)
     nat_reach_start(work->owner);
 }
 
-/* A server that we have not asked yet in this round: one that may be written to at once, if there
- * is one. */
+/* A server that we have not asked yet in this round: one that our box knows already if there is
+ * one, or may get to know at once. */
 static uint32_t choose_asked(struct nat *nat)
 {
     struct nat_work *work = nat->work;
     uint32_t peers[SAMPLE_MAX];
     uint32_t count = nat->hooks.sample(nat->hooks.arg, peers, SAMPLE_MAX);
     uint32_t chosen = PORT_INTERN_NONE;
+    uint32_t best = 0;
     for (uint32_t i = 0; i < count && work->asked_count < NAT_ASKED_MAX; i++) {
+        const struct port_addr *addr = &contact_at(nat->core->port, peers[i])->addr;
         uint64_t prefix = contact_prefix(nat->core->port, peers[i]);
         bool is_asked = false;
         for (uint32_t j = 0; j < work->asked_count; j++) {
             is_asked |= work->asked[j] == prefix;
         }
-        is_asked |= nat_map_is_older(nat, &contact_at(nat->core->port, peers[i])->addr);
-        if (!is_asked && nat_may_open(nat, &contact_at(nat->core->port, peers[i])->addr)) {
+        uint32_t ease = 1u + nat_may_open(nat, addr) + (nat_flow_since(nat, addr) != 0);
+        if (!is_asked && !nat_map_is_older(nat, addr) && ease > best) {
+            best = ease;
             chosen = peers[i];
-            break;
         }
-        chosen = !is_asked && chosen == PORT_INTERN_NONE ? peers[i] : chosen;
     }
     if (chosen != PORT_INTERN_NONE) {
         work->asked[work->asked_count++] = contact_prefix(nat->core->port, chosen);

@@ -10,6 +10,7 @@ enum {
 #define HOUR_US (3600 * NAT_SECOND)
 
 static struct nat_reservation *reservation_of(const struct nat *nat, const uint8_t *client);
+static uint32_t session_with(const struct nat *nat, struct nat_reservation *reservation);
 static void reservation_close(struct nat *nat, uint16_t place);
 static void answer_reserve(struct nat *nat, const struct message_from *from,
                            enum relay_status status, const struct voucher *voucher);
@@ -18,8 +19,7 @@ static void answer_connect(struct nat *nat, const struct message_from *from,
 static enum relay_status admit_caller(struct nat *nat, const struct message_from *from,
                                       const struct message_connect *request);
 static enum relay_status open_crossing(struct nat *nat, const struct message_from *from,
-                                       const struct nat_reservation *reservation,
-                                       uint32_t *circuit);
+                                       struct nat_reservation *reservation, uint32_t *circuit);
 static struct nat_crossing *crossing_of(const struct nat *nat, uint32_t number, uint16_t *place);
 static void hang_up(struct nat *nat, uint16_t place, enum hung_up_reason reason);
 static bool may_pass(struct nat *nat, const struct nat_crossing *crossing, size_t len);
@@ -48,8 +48,10 @@ void nat_on_reserve(struct nat *nat, const struct message_from *from,
                      accounts[0]->reservations < config->reservations_per_hour &&
                      accounts[1]->reservations < config->reservations_per_hour * GROUP_SHARE;
     uint16_t index;
-    if (is_within && reservation == NULL) {
+    /* No more than sessions that can be kept for them: what is the use of a relay without one? */
+    if (is_within && reservation == NULL && transport_pin(nat->transport, from->session, true)) {
         reservation = pool_get(&work->reservations, &index);
+        transport_pin(nat->transport, from->session, reservation != NULL);
     }
     if (!is_within || reservation == NULL) {
         nat->counts.refused++;
@@ -70,7 +72,7 @@ void nat_on_reserve(struct nat *nat, const struct message_from *from,
     reservation->session = from->session;
     reservation->ends_us = core_now(nat->core) + life_s * NAT_SECOND;
     reservation->voucher = voucher;
-    transport_pin(nat->transport, from->session, true);
+    (void)transport_pin(nat->transport, from->session, true);
     nat->counts.reservations_given++;
     nat_watch(nat);
     answer_reserve(nat, from, RELAY_OK, &voucher);
@@ -86,6 +88,18 @@ static struct nat_reservation *reservation_of(const struct nat *nat, const uint8
         }
     }
     return NULL;
+}
+
+/* 0 when there is none at present. One that the client has begun anew is kept like the one before.
+ */
+static uint32_t session_with(const struct nat *nat, struct nat_reservation *reservation)
+{
+    uint32_t index = nat_session_with(nat, reservation->session, &reservation->id);
+    if (index != 0 && index != reservation->session) {
+        reservation->session = index;
+        (void)transport_pin(nat->transport, index, true);
+    }
+    return index;
 }
 
 static void reservation_close(struct nat *nat, uint16_t place)
@@ -105,9 +119,7 @@ uint32_t nat_clients(struct nat *nat, uint32_t *peers, uint32_t max)
         if (reservation == NULL || reservation->session == 0 || count == max) {
             continue;
         }
-        uint32_t index = nat_session_with(nat, reservation->session, &reservation->id);
-        if (transport_session_at(nat->transport, index, &session)) {
-            reservation->session = index;
+        if (transport_session_at(nat->transport, session_with(nat, reservation), &session)) {
             peers[count++] = session.peer;
         }
     }
@@ -167,12 +179,12 @@ static enum relay_status admit_caller(struct nat *nat, const struct message_from
 }
 
 static enum relay_status open_crossing(struct nat *nat, const struct message_from *from,
-                                       const struct nat_reservation *reservation, uint32_t *circuit)
+                                       struct nat_reservation *reservation, uint32_t *circuit)
 {
     const struct nat_config *config = nat->config;
     struct nat_work *work = nat->work;
     const struct contact *caller = contact_at(nat->core->port, from->peer);
-    uint32_t session = nat_session_with(nat, reservation->session, &reservation->id);
+    uint32_t session = session_with(nat, reservation);
     if (session == 0 || node_id_equal(&caller->id, &reservation->id)) {
         return RELAY_MISSING;
     }

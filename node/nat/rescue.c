@@ -16,6 +16,7 @@
 
 enum {
     BEATS_MIN = 3,       /* Seconds in a row make a session busy. */
+    BEAT_US = 900000,    /* A second, looked at a little early. */
     SILENT_US = 1500000, /* More than the second between two looks. */
     IN_USE_US = 30000000,
     WAIT_MIN_US = 200000, /* For a server's answer to a probe: the least RTO. */
@@ -159,6 +160,12 @@ void nat_on_moved(struct nat *nat, uint32_t index)
 void nat_pulses_tick(struct nat *nat)
 {
     struct transport_session session;
+    struct nat_work *work = nat->work;
+    uint64_t now_us = core_now(nat->core);
+    if (now_us - work->pulses_us < BEAT_US) {
+        return;
+    }
+    work->pulses_us = now_us;
     for (uint32_t place = 0;
          !nat->is_server && transport_session_next(nat->transport, &place, &session);) {
         if (!transport_is_relayed(&contact_at(nat->core->port, session.peer)->addr)) {

@@ -28,6 +28,7 @@ enum stamp_class {
     STAMP_NONE,
     STAMP_USED,
     STAMP_STRANGER,
+    STAMP_PINNED, /* Used, and not to make room. */
 };
 
 static uint16_t path_to(const struct transport *transport, const struct port_addr *addr);
@@ -35,6 +36,7 @@ static uint32_t strangers_max(const struct transport *transport);
 static struct session *session_at(const struct transport *transport, uint16_t place);
 static void rank_newest(struct transport *transport, struct session *session,
                         enum stamp_class class);
+static enum stamp_class class_of(const struct session *session);
 static void stamp(struct transport *transport, struct session *session);
 static void unstamp(struct transport *transport, const struct session *session);
 static uint16_t oldest_of(const struct transport *transport, enum stamp_class class,
@@ -44,6 +46,7 @@ static void name(struct transport *transport, struct session *session);
 static void unname(struct transport *transport, struct session *session);
 static bool make_room(struct transport *transport, bool is_stranger);
 static void displace(struct transport *transport, struct session *session);
+static void mark(struct transport *transport, struct session *session, bool is_pinned);
 
 int session_table_init(struct transport *transport)
 {
@@ -232,7 +235,7 @@ void session_heard(struct transport *transport, struct session *session)
     session->is_suspect = false;
     /* A second more or less decides nothing. */
     if (session->state == SESSION_ESTABLISHED && now_us - session->used_us >= SESSION_USE_STEP_US) {
-        rank_newest(transport, session, STAMP_USED);
+        rank_newest(transport, session, class_of(session));
     }
 }
 
@@ -302,7 +305,7 @@ static enum stamp_class class_of(const struct session *session)
         return STAMP_STRANGER;
     case SESSION_ESTABLISHED:
     case SESSION_DRAINING:
-        return STAMP_USED;
+        return session->is_pinned ? STAMP_PINNED : STAMP_USED;
     default:
         return STAMP_NONE; /* Opening sessions are held by their calls. */
     }
@@ -324,8 +327,9 @@ static void stamp(struct transport *transport, struct session *session)
         return;
     }
     rank_newest(transport, session, class);
-    transport->used = (uint16_t)(transport->used + (class == STAMP_USED));
-    transport->strangers = (uint16_t)(transport->strangers + (class == STAMP_STRANGER));
+    bool is_stranger = class == STAMP_STRANGER;
+    transport->used = (uint16_t)(transport->used + !is_stranger);
+    transport->strangers = (uint16_t)(transport->strangers + is_stranger);
 }
 
 static void unstamp(struct transport *transport, const struct session *session)
@@ -333,8 +337,9 @@ static void unstamp(struct transport *transport, const struct session *session)
     enum stamp_class class = class_of(session);
     must(transport->stamps[session_place(session)] != 0 || class == STAMP_NONE);
     transport->stamps[session_place(session)] = 0;
-    transport->used = (uint16_t)(transport->used - (class == STAMP_USED));
-    transport->strangers = (uint16_t)(transport->strangers - (class == STAMP_STRANGER));
+    bool is_stranger = class == STAMP_STRANGER;
+    transport->used = (uint16_t)(transport->used - (class != STAMP_NONE && !is_stranger));
+    transport->strangers = (uint16_t)(transport->strangers - is_stranger);
 }
 
 /* How long ago by the order; stamps of the same class only. */
@@ -347,18 +352,22 @@ static uint32_t rank(const struct transport *transport, uint32_t stamp)
 static uint16_t oldest_of(const struct transport *transport, enum stamp_class class, uint16_t after)
 {
     uint32_t below = after != POOL_NONE ? rank(transport, transport->stamps[after]) : UINT32_MAX;
-    uint32_t best = 0;
-    uint16_t oldest = POOL_NONE;
-    for (uint16_t place = 0; place < transport->sessions.made; place++) {
+    uint16_t made = transport->sessions.made;
+    uint32_t best = 0; /* Age and class: without a branch, for the compiler to do many at once. */
+    for (uint16_t place = 0; place < made; place++) {
         uint32_t stamp = transport->stamps[place];
         uint32_t age = rank(transport, stamp);
-        if ((stamp & STAMP_CLASS_MASK) == class && age < below &&
-            (oldest == POOL_NONE || age > best)) {
-            best = age;
-            oldest = place;
+        bool is_one = ((stamp & STAMP_CLASS_MASK) == class) & (age < below);
+        uint32_t candidate = is_one ? age | class : 0;
+        best = candidate > best ? candidate : best;
+    }
+    for (uint16_t place = 0; best != 0 && place < made; place++) {
+        uint32_t stamp = transport->stamps[place];
+        if ((rank(transport, stamp) | (stamp & STAMP_CLASS_MASK)) == best) {
+            return place;
         }
     }
-    return oldest;
+    return POOL_NONE;
 }
 
 static uint32_t tag_of(const struct transport *transport, uint32_t peer)
@@ -411,8 +420,7 @@ static void unname(struct transport *transport, struct session *session)
 static bool make_room(struct transport *transport, bool is_stranger)
 {
     uint16_t victim = oldest_of(transport, STAMP_USED, POOL_NONE);
-    while (victim != POOL_NONE && (session_at(transport, victim)->calls != POOL_NONE ||
-                                   session_at(transport, victim)->is_pinned)) {
+    while (victim != POOL_NONE && session_at(transport, victim)->calls != POOL_NONE) {
         victim = oldest_of(transport, STAMP_USED, victim);
     }
     if (victim == POOL_NONE) {
@@ -420,8 +428,7 @@ static bool make_room(struct transport *transport, bool is_stranger)
     }
     if (victim == POOL_NONE && !is_stranger) {
         victim = oldest_of(transport, STAMP_USED, POOL_NONE);
-        while (victim != POOL_NONE && (call_is_wanted(transport, session_at(transport, victim)) ||
-                                       session_at(transport, victim)->is_pinned)) {
+        while (victim != POOL_NONE && call_is_wanted(transport, session_at(transport, victim))) {
             victim = oldest_of(transport, STAMP_USED, victim);
         }
     }
@@ -443,8 +450,9 @@ static void displace(struct transport *transport, struct session *session)
     if (older == NULL || older == session) {
         return;
     }
-    session->is_pinned = older->is_pinned;
-    older->is_pinned = false;
+    bool was_pinned = older->is_pinned;
+    mark(transport, older, false);
+    mark(transport, session, was_pinned || session->is_pinned);
     uint64_t now_us = core_now(transport->core);
     bool is_in_use = older->is_kept && now_us - older->heard_us < SESSION_DRAIN_US;
     if (older->calls == POOL_NONE && !is_in_use) {
@@ -465,9 +473,19 @@ bool transport_pin(struct transport *transport, uint32_t index, bool is_pinned)
     if (is_pinned && transport->pinned >= transport->config->sessions_max / 2) {
         return false;
     }
-    session->is_pinned = is_pinned;
-    transport->pinned = (uint16_t)(is_pinned ? transport->pinned + 1 : transport->pinned - 1);
+    mark(transport, session, is_pinned);
     return true;
+}
+
+/* Its place in the order stays. */
+static void mark(struct transport *transport, struct session *session, bool is_pinned)
+{
+    transport->pinned = (uint16_t)(transport->pinned - session->is_pinned + is_pinned);
+    session->is_pinned = is_pinned;
+    uint32_t *stamp = &transport->stamps[session_place(session)];
+    if (*stamp != 0) {
+        *stamp = (*stamp & ~(uint32_t)STAMP_CLASS_MASK) | class_of(session);
+    }
 }
 
 bool session_table_is_crowded(const struct transport *transport)
@@ -493,7 +511,7 @@ const char *session_table_check(const struct transport *transport)
         }
         live++;
         enum stamp_class class = class_of(session);
-        used += class == STAMP_USED;
+        used += class == STAMP_USED || class == STAMP_PINNED;
         strangers += class == STAMP_STRANGER;
         if ((transport->stamps[place] & STAMP_CLASS_MASK) != class) {
             return "a session is ordered in the wrong class";

@@ -84,7 +84,7 @@ static const char *wrong_protocol(const struct scenario_protocol *protocol)
     }
     if (protocol->sessions_max != config.transport.sessions_max ||
         protocol->gossip_period_us != config.gossip.period_us) {
-        return "protocol: sessions_max and gossip_period must be those of a live node (64, 30s)";
+        return "protocol: sessions_max and gossip_period must be those of a live node (256, 30s)";
     }
     return NULL;
 }

@@ -91,6 +91,32 @@ Test(dht_upkeep, joins_converge_on_a_network_where_lookups_are_exact, .timeout =
     cr_assert(net_close(net));
 }
 
+/* Far buckets are for those who serve: their lookups are their own, and others'. */
+Test(dht_upkeep, a_client_looks_itself_up_and_the_far_buckets_once_it_serves, .timeout = 60)
+{
+    struct net *net = empty_net(5);
+    join_all(net, 100, 10 * SECOND);
+    net_run_for(net, 10 * SECOND);
+    struct net_node *node = net_add(net);
+    dht_serve(&node->dht, false);
+    net_start(node, net_at(net, 0));
+    for (uint32_t i = 0; i < 50 && !node->is_joined; i++) {
+        net_run_for(net, 100 * MILLISECOND);
+    }
+    cr_assert(node->is_joined);
+    cr_assert_geq(dht_contact_count(&node->dht), net_config().k);
+    for (uint32_t bucket = 0; bucket < UPKEEP_FAR_BUCKETS; bucket++) {
+        cr_assert_eq(node->dht.upkeep.looked_at[bucket], 0, "bucket %u", bucket);
+    }
+    dht_serve(&node->dht, true);
+    net_run_for(net, 10 * SECOND);
+    for (uint32_t bucket = 0; bucket < UPKEEP_FAR_BUCKETS; bucket++) {
+        cr_assert_neq(node->dht.upkeep.looked_at[bucket], 0, "bucket %u", bucket);
+    }
+    cr_assert_eq(node->join_reports, 1);
+    cr_assert(net_close(net));
+}
+
 Test(dht_upkeep, a_flash_crowd_joins_all_the_same, .timeout = 300)
 {
     struct net *net = empty_net(4);

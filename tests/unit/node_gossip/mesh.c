@@ -263,6 +263,11 @@ uint32_t dht_contact_count(const struct dht *dht)
     return node_of_dht(dht)->table_count;
 }
 
+bool dht_is_seeking(const struct dht *dht)
+{
+    return !node_of_dht(dht)->is_content;
+}
+
 uint32_t dht_contacts(const struct dht *dht, uint32_t *handles, uint32_t max)
 {
     const struct mesh_node *node = node_of_dht(dht);

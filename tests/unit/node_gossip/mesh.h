@@ -37,7 +37,8 @@ struct mesh_node {
 
     uint32_t table[MESH_TABLE_MAX];
     uint32_t table_count;
-    bool is_dead; /* Hears nothing. */
+    bool is_dead;    /* Hears nothing. */
+    bool is_content; /* Its dht seeks nobody. */
 
     uint32_t offences; /* Of others, complained of. */
     uint32_t news;     /* Broadcasts heard of. */

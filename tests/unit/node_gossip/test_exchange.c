@@ -451,6 +451,18 @@ Test(exchange, hearsay_gets_a_few_candidates_pinged_and_only_round_trips_enter_t
     cr_assert(mesh_knows(2, 0) && mesh_knows(4, 0), "and they know us");
 }
 
+Test(exchange, who_seeks_nobody_pings_nobody)
+{
+    static struct message_contacts forged;
+    open_with_forgeries(12, &forged);
+    for (uint32_t i = 2; i < 12; i++) {
+        add(&forged, mesh.nodes[i].contact);
+    }
+    mesh.nodes[0].is_content = true;
+    run_one_exchange();
+    cr_assert_eq(mesh_sent_count(MESSAGE_PING, 0), 0);
+}
+
 Test(exchange, known_peers_are_no_candidates_nor_are_we)
 {
     static struct message_contacts forged;

@@ -62,6 +62,20 @@ Test(relay, counts_every_byte_once)
     close_world();
 }
 
+/* A reservation without a session is a promise that cannot be kept. */
+Test(relay, promises_no_more_than_its_sessions_allow)
+{
+    open_world(12);
+    world->server.transport.sessions_max = 16;
+    start_world();
+    client_world_run(world, 60 * CLIENT_SECOND);
+    cr_assert_eq(nat_reservation_count(relay()), 8, "half of its table");
+    cr_assert_gt(relay()->counts.refused, 0);
+    uint32_t peers[16];
+    cr_assert_eq(nat_clients(relay(), peers, 16), 8, "and each of them has one");
+    close_world();
+}
+
 Test(relay, ends_a_circuit_at_its_last_byte)
 {
     open_world(2);

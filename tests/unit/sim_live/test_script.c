@@ -8,7 +8,8 @@
 #include "sim/live/possible.h"
 #include "tests/support/scenario_text.h"
 
-#define LIVE_PROTOCOL "\"defaults\": {\"protocol\": {\"refresh\": \"10m\", \"sessions_max\": 64}}, "
+#define LIVE_PROTOCOL                                                                              \
+    "\"defaults\": {\"protocol\": {\"refresh\": \"10m\", \"sessions_max\": 256}}, "
 #define LIVE_NETWORK                                                                               \
     "\"network\": {\"latency\": {\"model\": \"constant\", \"value\": \"0us\"}}, "                  \
     "\"topology\": {\"source\": \"bootstrap\", \"join_ramp\": \"5s\"}, "
