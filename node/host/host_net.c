@@ -99,13 +99,14 @@ int host_path_open(struct port *port, enum port_carrier carrier, const struct po
         return path;
     }
     if (carrier != PORT_UDP) {
-        return host_carrier_open(host, path, carrier, remote);
+        return host_carrier_open(host, path, carrier, hint, remote);
     }
-    struct port_addr local = hint != NULL ? *hint : port->local;
-    memset(local.port, 0, sizeof local.port); /* Any: that is what it is opened for. */
+    struct port_addr local = port->local;
+    memset(local.port, 0, sizeof local.port);
+    local = hint != NULL ? *hint : local;
     union socket_address at;
     host_addr_to_socket(&local, host->main->is_v4, &at);
-    /* Descriptors may have run out, or the hint is not ours: no path, and no harm. */
+    /* Descriptors may have run out, or the hint is not ours or taken: no path, and no harm. */
     return socket_open(host, path, &at, &host->paths[path - 1]) == 0 ? path : ERR_FULL;
 }
 
@@ -131,6 +132,29 @@ void host_path_close(struct port *port, int path)
     batch_flush(&host->loop->batch); /* It may hold datagrams of this socket. */
     socket_close(host->paths[path - 1]);
     host->paths[path - 1] = NULL;
+}
+
+bool host_path_local(struct port *port, int path, struct port_addr *addr)
+{
+    struct host *host = host_of(port);
+    union socket_address at;
+    int len = sizeof at;
+    if (path == PORT_MAIN_PATH) {
+        *addr = port->local;
+        return true;
+    }
+    if (path < 0 || path > HOST_PATHS_MAX) {
+        return false;
+    }
+    if (host->carriers[path - 1] != PORT_UDP) {
+        return host_carrier_local(host, path, addr);
+    }
+    const struct host_socket *socket = host->paths[path - 1];
+    if (socket == NULL || uv_udp_getsockname(&socket->udp, &at.any, &len) != 0) {
+        return false;
+    }
+    host_addr_from_socket(&at.any, addr);
+    return true;
 }
 
 /* A file of the kernel's, read while a node has need of it: a machine moves now and then. */

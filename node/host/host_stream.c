@@ -68,14 +68,15 @@ bool host_stream_send(struct host *host, const struct port_addr *to, struct slic
 }
 
 int host_carrier_open(struct host *host, int path, enum port_carrier carrier,
-                      const struct port_addr *remote)
+                      const struct port_addr *hint, const struct port_addr *remote)
 {
     int status;
     switch (carrier) {
     case PORT_TCP:
     case PORT_MASKED:
-        status = host->streams != NULL ? stream_path_open(host->streams, path, carrier, remote)
-                                       : ERR_UNSUPPORTED;
+        status = host->streams != NULL
+                     ? stream_path_open(host->streams, path, carrier, hint, remote)
+                     : ERR_UNSUPPORTED;
         break;
     case PORT_NEIGHBOURS:
         status = open_neighbours(host, path);
@@ -100,6 +101,12 @@ void host_carrier_close(struct host *host, int path)
         stream_path_close(host->streams, path);
     }
     host->carriers[path - 1] = PORT_UDP;
+}
+
+bool host_carrier_local(const struct host *host, int path, struct port_addr *addr)
+{
+    return host->carriers[path - 1] != PORT_NEIGHBOURS &&
+           stream_path_local(host->streams, path, addr);
 }
 
 int host_carrier_send(struct host *host, int path, struct slice bytes)

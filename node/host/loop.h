@@ -190,6 +190,7 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
 int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
                    const struct port_addr *remote);
 void host_path_close(struct port *port, int path);
+bool host_path_local(struct port *port, int path, struct port_addr *addr);
 
 /* A datagram has come by whatever carrier. */
 void host_receive(struct host *host, int path, const struct port_addr *from, struct slice bytes);
@@ -202,7 +203,8 @@ void host_streams_observe(const struct host *host, struct host_view *view);
 bool host_stream_send(struct host *host, const struct port_addr *to, struct slice bytes);
 /* Paths of the node's own that are no sockets. open returns the path or ERR_*. */
 int host_carrier_open(struct host *host, int path, enum port_carrier carrier,
-                      const struct port_addr *remote);
+                      const struct port_addr *hint, const struct port_addr *remote);
+bool host_carrier_local(const struct host *host, int path, struct port_addr *addr);
 void host_carrier_close(struct host *host, int path);
 int host_carrier_send(struct host *host, int path, struct slice bytes);
 

@@ -16,6 +16,7 @@ static int listener_open(struct streams *streams);
 static void on_handle_closed(uv_handle_t *handle);
 static void on_connection(uv_stream_t *listener, int status);
 static void on_sweep(uv_timer_t *timer);
+static struct port_addr any_port(const struct streams *streams);
 static struct stream *stream_to(const struct streams *streams, const struct port_addr *to);
 static struct stream *stream_of_path(const struct streams *streams, int path);
 static struct stream *stream_room(struct streams *streams);
@@ -72,8 +73,9 @@ int stream_send(struct streams *streams, const struct port_addr *to, struct slic
         return ERR_MISSING;
     }
     stream = stream_room(streams);
+    struct port_addr local = any_port(streams);
     if (stream == NULL ||
-        stream_call(stream, STREAM_MASKED, to, streams->options.local.port) != ERR_OK) {
+        stream_call(stream, STREAM_MASKED, &local, to, streams->options.local.port) != ERR_OK) {
         streams->view.dropped++;
         return ERR_OK; /* Lost, as on any network. */
     }
@@ -81,7 +83,7 @@ int stream_send(struct streams *streams, const struct port_addr *to, struct slic
 }
 
 int stream_path_open(struct streams *streams, int path, enum port_carrier carrier,
-                     const struct port_addr *remote)
+                     const struct port_addr *hint, const struct port_addr *remote)
 {
     must(path != PORT_MAIN_PATH && stream_of_path(streams, path) == NULL);
     if (carrier != PORT_TCP && carrier != PORT_MASKED) {
@@ -92,13 +94,27 @@ int stream_path_open(struct streams *streams, int path, enum port_carrier carrie
         return ERR_FULL;
     }
     enum stream_dress dress = carrier == PORT_TCP ? STREAM_PLAIN : STREAM_MASKED;
+    struct port_addr local = hint != NULL ? *hint : any_port(streams);
     static const uint8_t nowhere[2];
-    int status = stream_call(stream, dress, remote, nowhere);
+    int status = stream_call(stream, dress, &local, remote, nowhere);
     if (status == ERR_OK) {
         stream->path = path;
         stream->has_farewell = true;
     }
     return status;
+}
+
+bool stream_path_local(const struct streams *streams, int path, struct port_addr *addr)
+{
+    const struct stream *stream = stream_of_path(streams, path);
+    union socket_address at;
+    int len = sizeof at;
+    if (stream == NULL || stream->state == STREAM_CLOSING ||
+        uv_tcp_getsockname(&stream->tcp, &at.any, &len) != 0) {
+        return false;
+    }
+    host_addr_from_socket(&at.any, addr);
+    return true;
 }
 
 int stream_path_send(struct streams *streams, int path, struct slice bytes)
@@ -134,6 +150,13 @@ void streams_observe(const struct streams *streams, struct stream_view *view)
 
 /* --- the table ---------------------------------------------------------------------------------
  */
+
+static struct port_addr any_port(const struct streams *streams)
+{
+    struct port_addr local = streams->options.local;
+    memset(local.port, 0, sizeof local.port);
+    return local;
+}
 
 void streams_add(struct streams *streams, struct stream *stream)
 {

@@ -70,10 +70,11 @@ void streams_close(struct streams *streams);
  * business. ERR_AGAIN: the backlog is full. */
 int stream_send(struct streams *streams, const struct port_addr *to, struct slice bytes);
 
-/* A stream of the node's own: PORT_TCP or PORT_MASKED to `remote`. Events and datagrams carry
- * `path`. Never calls back before it returns. */
+/* A stream of the node's own: PORT_TCP or PORT_MASKED from `hint`, as of port_ops.path_open, to
+ * `remote`. Events and datagrams carry `path`. Never calls back before it returns. */
 int stream_path_open(struct streams *streams, int path, enum port_carrier carrier,
-                     const struct port_addr *remote);
+                     const struct port_addr *hint, const struct port_addr *remote);
+bool stream_path_local(const struct streams *streams, int path, struct port_addr *addr);
 int stream_path_send(struct streams *streams, int path, struct slice bytes);
 void stream_path_close(struct streams *streams, int path);
 

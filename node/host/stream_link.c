@@ -128,21 +128,19 @@ void stream_accept(struct streams *streams, uv_stream_t *listener)
     must(uv_read_start((uv_stream_t *)&stream->tcp, on_buffer, on_read) == 0);
 }
 
-int stream_call(struct stream *stream, enum stream_dress dress, const struct port_addr *remote,
-                const uint8_t named[2])
+int stream_call(struct stream *stream, enum stream_dress dress, const struct port_addr *local,
+                const struct port_addr *remote, const uint8_t named[2])
 {
     const struct streams *streams = stream->owner;
     char host[HOST_ADDR_TEXT_SIZE];
     union socket_address to;
     union socket_address from;
-    struct port_addr local = streams->options.local;
-    memset(local.port, 0, sizeof local.port);
     stream->addr = *remote;
     host_addr_format(remote, host);
     stream_decoder_start(&stream->decoder, dress);
     stream_encoder_start(&stream->encoder, dress, named, host);
     host_addr_to_socket(remote, streams->is_v4, &to);
-    host_addr_to_socket(&local, streams->is_v4, &from);
+    host_addr_to_socket(local, streams->is_v4, &from);
     if ((streams->is_v4 && !host_addr_is_v4(remote)) ||
         uv_tcp_bind(&stream->tcp, &from.any, 0) != 0 ||
         uv_tcp_connect(&stream->connect, &stream->tcp, &to.any, on_connected) != 0) {

@@ -89,8 +89,8 @@ struct stream *stream_make(struct streams *streams);
 void stream_accept(struct streams *streams, uv_stream_t *listener);
 /* `named` is where we say that we listen, 0 for nowhere. ERR_OK or ERR_UNREACHABLE, and then
  * nothing is left of it but a handle that libuv closes. */
-int stream_call(struct stream *stream, enum stream_dress dress, const struct port_addr *remote,
-                const uint8_t named[2]);
+int stream_call(struct stream *stream, enum stream_dress dress, const struct port_addr *local,
+                const struct port_addr *remote, const uint8_t named[2]);
 /* ERR_OK, ERR_AGAIN (counted). */
 int stream_put(struct stream *stream, struct slice bytes);
 void stream_shut(struct stream *stream);

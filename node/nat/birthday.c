@@ -93,7 +93,7 @@ static void open_sockets(struct nat *nat, struct nat_birthday *birthday)
     uint16_t most = nat->config->birthday_sockets;
     most = most < NAT_SOCKETS_MAX ? most : NAT_SOCKETS_MAX;
     for (uint32_t i = 0; i < BATCH && birthday->sent < most; i++) {
-        int path = port->ops->path_open(port, PORT_UDP, &port->local, NULL);
+        int path = port->ops->path_open(port, PORT_UDP, NULL, NULL);
         if (path <= 0) {
             birthday->sent = nat->config->birthday_sockets; /* With what there are. */
             return;

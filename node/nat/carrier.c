@@ -151,7 +151,7 @@ static struct nat_stream *stream_open(struct nat *nat, const struct port_addr *a
         return NULL;
     }
     stream_close(nat, place);
-    int path = port->ops->path_open(port, carrier, &port->local, addr);
+    int path = port->ops->path_open(port, carrier, NULL, addr);
     if (path <= 0) {
         return NULL;
     }

@@ -157,7 +157,7 @@ static void open_socket(struct nat_keep *keep)
         rest(keep, AGAIN_US);
         return;
     }
-    int path = port->ops->path_open(port, PORT_UDP, &port->local, NULL);
+    int path = port->ops->path_open(port, PORT_UDP, NULL, NULL);
     if (path <= 0) {
         keep->low_us = UNKNOWN_US;
         rest(keep, REST_US);

@@ -100,7 +100,7 @@ static void ask_ports(struct nat *nat)
         }
         work->ports_us = now_us;
         for (uint32_t i = 0; i < NAT_PORTS_ASKED; i++) {
-            int path = port->ops->path_open(port, PORT_UDP, &port->local, NULL);
+            int path = port->ops->path_open(port, PORT_UDP, NULL, NULL);
             if (path > 0) {
                 struct transport_way way = {.addr = contact_at(port, link->peer)->addr,
                                             .path = (uint16_t)path};

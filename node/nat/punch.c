@@ -89,7 +89,7 @@ static bool measure(struct nat_punch *punch)
         !class.is_dependent || link->state != NAT_LINK_LIVE) {
         return false;
     }
-    int path = port->ops->path_open(port, PORT_UDP, &port->local, NULL);
+    int path = port->ops->path_open(port, PORT_UDP, NULL, NULL);
     if (path <= 0) {
         return false;
     }

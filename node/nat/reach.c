@@ -359,7 +359,7 @@ static bool dial_from_port(struct nat_dial *dial)
 {
     struct nat *nat = dial->nat;
     struct port *port = nat->core->port;
-    int path = port->ops->path_open(port, PORT_UDP, &port->local, NULL);
+    int path = port->ops->path_open(port, PORT_UDP, NULL, NULL);
     if (path < 0) {
         return false;
     }

@@ -113,12 +113,16 @@ struct port_ops {
      * earlier request. PORT_NEVER cancels. */
     void (*wake_at)(struct port *port, uint64_t due_us);
 
-    /* Network: a path is a local socket. It is bound to the address of `hint`, one of this machine;
-     * NULL: to that of the main path. Its port is the host's choice. Returns a path number > 0 or
-     * ERR_UNSUPPORTED, ERR_FULL. */
+    /* Network: a path is a local socket. It is bound to the address of `hint`, one of this machine,
+     * and to its port if that is not 0; NULL: to the address of the main path and any port. Streams
+     * to different remotes may have one port, as others see them one after the other through a box.
+     * Returns a path number > 0, ERR_UNSUPPORTED, ERR_FULL (no more, or the port is taken), or
+     * ERR_UNREACHABLE (nobody can be called there from here). */
     int (*path_open)(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
                      const struct port_addr *remote);
     void (*path_close)(struct port *port, int path);
+    /* Where a path is bound. False: there is no such path, or the host does not know. */
+    bool (*path_local)(struct port *port, int path, struct port_addr *addr);
     /* Hand one datagram of at most PORT_DATAGRAM_MAX bytes to the network and forget it. Loss is
      * not an error. ERR_AGAIN: the local queue is full. ERR_TOO_LARGE. ERR_INVALID: no such path.
      */

@@ -20,6 +20,7 @@ static const struct port_ops simulated_ops = {
     .path_open = host_path_open,
     .path_close = host_path_close,
     .send = host_send,
+    .path_local = host_path_local,
     .gateway = host_gateway,
     .resolve = host_resolve,
     .entropy = host_entropy,

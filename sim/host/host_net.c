@@ -20,6 +20,7 @@ enum {
 static const uint16_t class_bytes[PACKET_CLASSES] = {CLASS_SMALL, CLASS_MIDDLE, CLASS_LARGE};
 
 static int free_path(const struct host_extra *extra, int last);
+static int path_at(const struct host_extra *extra, int path);
 static void path_set(struct host *host, int path, enum port_carrier carrier, bool is_set);
 static bool path_is_open(const struct host *host, int path);
 static bool route_find(struct host *host, int path, const struct port_addr *to,
@@ -89,7 +90,9 @@ int host_path_open(struct port *port, enum port_carrier carrier, const struct po
     }
     struct host_extra *extra = host_extra_get(host);
     if (carrier == PORT_UDP) {
-        int path = free_path(extra, extra->path_last);
+        int path = hint == NULL || addr_port(hint) == 0
+                       ? free_path(extra, extra->path_last)
+                       : path_at(extra, (int)addr_port(hint) - HOST_PORT);
         if (path > 0) {
             path_set(host, path, PORT_UDP, true);
             extra->path_last = (uint16_t)path;
@@ -119,6 +122,28 @@ static int free_path(const struct host_extra *extra, int last)
         }
     }
     return ERR_FULL;
+}
+
+/* A socket's port follows from its path. */
+static int path_at(const struct host_extra *extra, int path)
+{
+    bool is_free = path > 0 && path <= HOST_PATHS_MAX && !has_path(extra->paths, path) &&
+                   !has_path(extra->carried, path);
+    return is_free ? path : ERR_FULL;
+}
+
+bool host_path_local(struct port *port, int path, struct port_addr *addr)
+{
+    const struct host *host = host_of(port);
+    if (path_is_open(host, path)) {
+        host_addr_of(host, path, addr);
+        return true;
+    }
+    uint16_t stream_port = host_stream_path_port(host, path);
+    *addr = port->local;
+    addr->port[0] = (uint8_t)(stream_port >> 8);
+    addr->port[1] = (uint8_t)stream_port;
+    return stream_port != 0;
 }
 
 static void path_set(struct host *host, int path, enum port_carrier carrier, bool is_set)

@@ -143,6 +143,12 @@ void host_stream_path_close(struct host *host, int path)
     }
 }
 
+uint16_t host_stream_path_port(const struct host *host, int path)
+{
+    const struct stream *stream = stream_of_path(host, path);
+    return stream != NULL ? stream->ends.local_port : 0;
+}
+
 void host_streams_end(struct host *host)
 {
     const struct host_extra *extra = host_extra(host);

@@ -404,6 +404,7 @@ int host_send(struct port *port, int path, const struct port_addr *to, struct sl
 int host_path_open(struct port *port, enum port_carrier carrier, const struct port_addr *hint,
                    const struct port_addr *remote);
 void host_path_close(struct port *port, int path);
+bool host_path_local(struct port *port, int path, struct port_addr *addr);
 bool host_gateway(struct port *port, struct port_addr *addr);
 int host_resolve(struct port *port, const char *name, uint32_t ticket);
 /* Who gets the packet behind the boxes that stand before the host; NULL when they let it not pass.
@@ -444,6 +445,8 @@ int host_stream_open(struct host *host, int path, const struct port_addr *hint,
 bool host_stream_send(struct host *host, const struct port_addr *to, struct slice bytes);
 int host_stream_path_send(struct host *host, int path, struct slice bytes);
 void host_stream_path_close(struct host *host, int path);
+/* 0: no such stream. */
+uint16_t host_stream_path_port(const struct host *host, int path);
 /* Hands a datagram or the end of the stream to the node. */
 void host_stream_deliver(struct host *host, const struct event *event, enum host_event kind,
                          struct packet *packet);

@@ -269,7 +269,21 @@ static void open_path(struct probe *p, void *arg)
 
 static void open_path_beside(struct probe *p, void *arg)
 {
-    *(int *)arg = p->port->ops->path_open(p->port, PORT_UDP, &p->port->local, NULL);
+    struct port_addr hint = p->port->local;
+    memset(hint.port, 0, sizeof hint.port);
+    *(int *)arg = p->port->ops->path_open(p->port, PORT_UDP, &hint, NULL);
+}
+
+struct told {
+    int path;
+    bool is_told;
+    struct port_addr addr;
+};
+
+static void tell_local(struct probe *p, void *arg)
+{
+    struct told *told = arg;
+    told->is_told = p->port->ops->path_local(p->port, told->path, &told->addr);
 }
 
 static void close_path(struct probe *p, void *arg)
@@ -310,7 +324,36 @@ Test(port, an_extra_path_is_at_the_address_of_the_main_one)
         const struct port_addr *local = &probe(0)->port->local;
         cr_assert_arr_eq(from->ip, local->ip, sizeof from->ip);
         cr_assert_arr_neq(from->port, local->port, sizeof from->port);
+        struct told told = {.path = path};
+        port_host_enter(hosts, 0, tell_local, &told);
+        cr_assert(told.is_told && port_addr_equal(&told.addr, from));
     }
+}
+
+static void reopen_at(struct probe *p, void *arg)
+{
+    struct told *told = arg;
+    p->port->ops->path_close(p->port, told->path);
+    told->path = p->port->ops->path_open(p->port, PORT_UDP, &told->addr, NULL);
+    cr_assert_lt(p->port->ops->path_open(p->port, PORT_UDP, &told->addr, NULL), 0, "taken");
+}
+
+Test(port, a_path_may_have_its_port_chosen_and_tells_it)
+{
+    struct told told = {0};
+    port_host_enter(hosts, 0, tell_local, &told);
+    cr_assert(told.is_told && port_addr_equal(&told.addr, &probe(0)->port->local));
+    port_host_enter(hosts, 0, open_path, &told.path);
+    port_host_enter(hosts, 0, tell_local, &told);
+    cr_assert(told.is_told);
+    struct port_addr before = told.addr;
+    port_host_enter(hosts, 0, reopen_at, &told);
+    cr_assert_gt(told.path, 0);
+    port_host_enter(hosts, 0, tell_local, &told);
+    cr_assert(told.is_told && port_addr_equal(&told.addr, &before));
+    port_host_enter(hosts, 0, close_path, &told.path);
+    port_host_enter(hosts, 0, tell_local, &told);
+    cr_assert_not(told.is_told);
 }
 
 enum { PATHS_MIN = 256, PATHS_MAX = 1024 };
@@ -435,6 +478,37 @@ static void carry(enum port_carrier carrier)
         cr_assert_eq(back->len, lens[i]);
         cr_assert_eq(back->path, carriage.path);
     }
+}
+
+struct twin {
+    struct port_addr from;
+    struct port_addr to;
+    int path;
+};
+
+static void open_twin(struct probe *p, void *arg)
+{
+    struct twin *twin = arg;
+    twin->path = p->port->ops->path_open(p->port, PORT_TCP, &twin->from, &twin->to);
+}
+
+/* As the far end sees it, where no box is in between. */
+Test(port, a_stream_may_have_its_port_chosen_and_tells_it)
+{
+    struct carriage carriage = {.carrier = PORT_TCP, .to = probe(1)->port->local};
+    port_host_enter(hosts, 0, open_carrier, &carriage);
+    struct told told = {.path = carriage.path};
+    cr_assert(port_host_run(hosts, has_event, &(unsigned){1}, LIMIT));
+    port_host_enter(hosts, 0, tell_local, &told);
+    cr_assert(told.is_told);
+    struct shot shot = {.path = carriage.path, .len = 5, .fill = 1};
+    port_host_enter(hosts, 0, shoot, &shot);
+    cr_assert(port_host_run(hosts, has_received, &(unsigned){1}, LIMIT));
+    cr_assert(port_addr_equal(&probe(1)->datagrams[0].from, &told.addr));
+
+    struct twin twin = {.from = told.addr, .to = probe(1)->port->local};
+    port_host_enter(hosts, 0, open_twin, &twin);
+    cr_assert_lt(twin.path, 0, "both its ends are in use");
 }
 
 Test(port, a_plain_stream_keeps_boundaries_and_one_address)

@@ -295,6 +295,12 @@ static int toy_path_open(struct port *port, enum port_carrier carrier, const str
     return ERR_UNSUPPORTED;
 }
 
+static bool toy_path_local(struct port *port, int path, struct port_addr *addr)
+{
+    *addr = port->local;
+    return path == PORT_MAIN_PATH;
+}
+
 static void toy_path_close(struct port *port, int path)
 {
     (void)port;
@@ -573,6 +579,7 @@ static const struct port_ops toy_ops = {
     .wake_at = toy_wake_at,
     .path_open = toy_path_open,
     .path_close = toy_path_close,
+    .path_local = toy_path_local,
     .send = toy_send,
     .resolve = toy_resolve,
     .entropy = toy_entropy,

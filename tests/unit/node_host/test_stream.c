@@ -14,7 +14,8 @@ static struct pair pair; /* One test is one process. */
 
 static void path_open_up(int path, enum port_carrier carrier)
 {
-    cr_assert_eq(stream_path_open(pair.side[0].streams, path, carrier, &pair.side[1].addr), ERR_OK);
+    cr_assert_eq(stream_path_open(pair.side[0].streams, path, carrier, NULL, &pair.side[1].addr),
+                 ERR_OK);
     cr_assert_eq(pair.side[0].events[PORT_PATH_UP], 0, "called back before it returned");
     pair_wait(&pair, &pair.side[0].events[PORT_PATH_UP], 1);
     cr_assert_eq(pair.side[0].event_path, path);
@@ -158,7 +159,7 @@ Test(stream, nobody_listening_refuses_the_path)
 {
     pair_open(&pair, 9, false, patient);
     pair_side_close(&pair, 1);
-    int status = stream_path_open(pair.side[0].streams, 4, PORT_TCP, &pair.side[1].addr);
+    int status = stream_path_open(pair.side[0].streams, 4, PORT_TCP, NULL, &pair.side[1].addr);
     cr_assert_eq(status, ERR_OK);
     cr_assert_eq(stream_path_send(pair.side[0].streams, 4, pair_datagram(10, 1)), ERR_OK);
     pair_wait(&pair, &pair.side[0].events[PORT_PATH_REFUSED], 1);
