@@ -10,7 +10,8 @@
 struct errand {
     struct node *node;
     uint64_t start_us;
-    struct node_id to; /* Of a CONNECT: once it has answered. */
+    struct node_id to;     /* Of a CONNECT: once it has answered. */
+    struct port_addr addr; /* Of a CONNECT. */
     enum node_command_kind kind;
     uint32_t number;
     uint16_t messages;
@@ -246,6 +247,7 @@ static int connect_to(struct errand *errand, const struct port_addr *addr)
         .kind = MESSAGE_FIND_NODE,
         .find_node = {.target = node->identity.id, .count = node->config->dht.k},
     };
+    errand->addr = *addr;
     struct call_options options = {.done = on_done, .owner = errand};
     node->nat.is_urgent = true;
     int call = transport_call_addr(&node->transport, addr, &request, &options);
@@ -270,6 +272,9 @@ static void on_done(void *owner, const struct call_result *result)
                     result->outcome == CALL_LOST ? TRUST_TRANSFER_FAILED : TRUST_TRANSFER_OK);
     }
     if (result->outcome == CALL_LOST) {
+        if (errand->kind == NODE_CONNECT && dht_contact_count(&node->dht) == 0) {
+            nat_on_unreachable(&node->nat, &errand->addr, 1);
+        }
         end(errand, ERR_TIMEOUT, took_us);
         return;
     }

@@ -5,6 +5,9 @@
  * comes up it is known that streams are the way, and every address gets one when something is sent
  * there: hooks.path_to of the transport. What is sent before a stream is up is lost, and sent
  * again.
+ *
+ * Once a minute a relay is asked by UDP all the same: networks change, and who answered nobody may
+ * have been away for a moment.
  */
 #include "node/base/must.h"
 #include "node/nat/nat_parts.h"
@@ -12,6 +15,7 @@
 enum {
     REFUSED_US =
         60000000, /* An address that refused plain streams is offered masked ones so long. */
+    UDP_AGAIN_US = 60000000,
 };
 
 static struct nat_stream *stream_to(const struct nat *nat, const struct port_addr *addr);
@@ -35,12 +39,22 @@ void nat_on_path(struct nat *nat, int path, enum port_path_event event)
 {
     struct nat_stream *stream = nat->work != NULL ? stream_of(nat, path) : NULL;
     if (stream == NULL) {
+        bool is_gone = event == PORT_PATH_CLOSED || event == PORT_PATH_REFUSED;
+        if (nat->work != NULL && !nat_punch_on_path(nat, path, event) && is_gone) {
+            (void)nat_path_lost(nat, path); /* Its session will find another way. */
+        }
         return;
     }
     switch (event) {
     case PORT_PATH_UP:
         stream->state = NAT_STREAM_UP;
-        nat->is_udp_blocked = true;
+        if (!nat->is_udp_blocked) {
+            nat->is_udp_blocked = true;
+            nat->work->udp_us = core_now(nat->core);
+            if (nat->config->reach == NAT_REACH_AUTO && nat->is_server) {
+                nat_become(nat, false); /* For lack of anybody it had begun a network of its own. */
+            }
+        }
         break;
     case PORT_PATH_REFUSED:
     case PORT_PATH_CLOSED:
@@ -74,6 +88,26 @@ uint16_t nat_path_to(struct nat *nat, const struct port_addr *addr)
     }
     stream->used_us = core_now(nat->core);
     return stream->path;
+}
+
+void nat_carrier_tick(struct nat *nat)
+{
+    const struct nat_link *link = &nat->work->links[0];
+    uint64_t now_us = core_now(nat->core);
+    if (nat->is_udp_blocked && link->state == NAT_LINK_LIVE &&
+        now_us - nat->work->udp_us >= UDP_AGAIN_US) {
+        struct transport_way way = {.addr = contact_at(nat->core->port, link->peer)->addr};
+        nat->work->udp_us = now_us;
+        (void)transport_probe(nat->transport, link->session, &way);
+    }
+}
+
+void nat_carrier_proved(struct nat *nat, const struct transport_way *way)
+{
+    if (nat->is_udp_blocked && way->path == PORT_MAIN_PATH && !transport_is_relayed(&way->addr)) {
+        nat->is_udp_blocked = false;
+        nat_reach_again(nat);
+    }
 }
 
 bool nat_is_stream(const struct nat *nat, int path)

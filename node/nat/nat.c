@@ -91,7 +91,7 @@ void nat_on_joined(struct nat *nat, bool is_first)
     if (nat->is_stopping) {
         return;
     }
-    if (nat->config->reach == NAT_REACH_AUTO && is_first) {
+    if (nat->config->reach == NAT_REACH_AUTO && is_first && !nat->is_udp_blocked) {
         nat_become(nat, true); /* Who begins a network is whom others come to. */
     } else if (nat->config->reach == NAT_REACH_AUTO) {
         nat_reach_start(nat);
@@ -232,12 +232,14 @@ bool nat_proved(struct nat *nat, uint32_t session, const struct transport_way *w
     if (nat->work == NULL || nat->is_stopping) {
         return true;
     }
+    nat_carrier_proved(nat, way);
     if (!nat_reach_proved(nat, session, way) || !nat_keep_proved(nat, session, way, observed)) {
         return false;
     }
     struct transport_session found;
     /* Only a server sees us as strangers would. */
-    if (observed != NULL && !transport_is_relayed(observed) &&
+    bool is_stream = nat_is_stream(nat, way->path) || nat_meet_of(nat, way->path) != NULL;
+    if (observed != NULL && !transport_is_relayed(observed) && !is_stream &&
         transport_session_at(nat->transport, session, &found) && !found.is_client) {
         uint64_t now_us = core_now(nat->core);
         /* Sockets that asked in one moment did so in the order of their numbers. */
@@ -277,6 +279,18 @@ void nat_path_keep(struct nat *nat, uint32_t session, uint16_t path)
         }
     }
     port->ops->path_close(port, path); /* The session will find another way. */
+}
+
+bool nat_path_lost(struct nat *nat, int path)
+{
+    for (uint32_t i = 0; i < NAT_KEPT_MAX; i++) {
+        if (path != PORT_MAIN_PATH && nat->work->kept[i].path == path) {
+            nat->core->port->ops->path_close(nat->core->port, path);
+            nat->work->kept[i].path = PORT_MAIN_PATH;
+            return true;
+        }
+    }
+    return false;
 }
 
 void nat_paths_tick(struct nat *nat)
@@ -351,6 +365,7 @@ static void on_tick(struct timer *timer)
     nat_relay_tick(nat);
     nat_pulses_tick(nat);
     nat_paths_tick(nat);
+    nat_carrier_tick(nat);
     if (!nat->is_server ||
         work->ends.count + work->reservations.count + work->crossings.count > 0) {
         uint64_t now_us = core_now(nat->core);

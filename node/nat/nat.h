@@ -11,6 +11,7 @@
  *      the box's patience   PROBE -> relay -> PROBED to an idle socket of ours         keep.c
  *      nat_connect       CONNECT -> circuit -> IK through it -> session                attempt.c
  *      direct            PUNCH, PUNCH_GO -> probes both ways -> hooks.proved -> moved  punch.c
+ *      without UDP       PUNCH, PUNCH_GO -> calls both ways -> one stream -> moved     meet.c
  *      silence           probes; circuit -> probe through it -> moved                  rescue.c
  *      who sees us       STUN -> servers; and others -> STUN -> us                     discover.c
  *      for others        reservations, circuits, accounts                              relay.c

@@ -25,6 +25,7 @@ enum {
     NAT_FLOWS_WANTED = 8, /* and of the others for relays and for whom somebody wants. */
     NAT_STREAMS_MAX = 32,
     NAT_SOCKETS_MAX = 512,
+    NAT_MEET_MAX = 4, /* Candidates that are called: its own addresses, and as the relay sees it. */
     NAT_PORTS_ASKED = 3, /* New mappings in a row: enough to see them count. */
     NAT_KEPT_MAX = 16,
     NAT_REFUSERS_MAX = 8,
@@ -188,7 +189,8 @@ enum nat_punch_state {
 /* Of PUNCH's `round`. */
 enum nat_punch_kind {
     NAT_PUNCH_PLAIN,
-    NAT_PUNCH_MANY, /* Many sockets on one side, many ports on the other. */
+    NAT_PUNCH_MANY,    /* Many sockets on one side, many ports on the other. */
+    NAT_PUNCH_STREAMS, /* One side has no UDP: meet.c. */
 };
 
 struct nat_punch {
@@ -203,13 +205,19 @@ struct nat_punch {
     bool is_won;
     uint8_t kind; /* enum nat_punch_kind */
     uint8_t peer_mapping;
-    uint16_t path;            /* MEASURING: the socket that finds out. */
+    uint16_t path;            /* MEASURING, and always of STREAMS: the socket that finds out. */
     struct message_from from; /* Of the PUNCH that waits for our answer; its peer is retained. */
     uint8_t round;            /* Of probes. */
     uint8_t count;
     uint32_t rtt_us;
     uint64_t go_us;
     struct candidate candidates[PUNCH_CANDIDATES_MAX]; /* The peer's. */
+    /* Of STREAMS: the port of ours that all leave from, here and as the relay sees it, and paths to
+     * the candidates, PORT_MAIN_PATH for none. */
+    struct port_addr near;
+    struct port_addr seen;
+    bool is_seen;
+    uint16_t streams[NAT_MEET_MAX];
 };
 
 /* --- birthday.c: one at a time ------------------------------------------------------------ */
@@ -313,6 +321,7 @@ struct nat_work {
     struct nat_account *accounts;
     struct nat_flow *flows; /* flows_max of them. */
     struct nat_stream streams[NAT_STREAMS_MAX];
+    uint64_t udp_us; /* When UDP was tried last, while it is blocked. */
     struct nat_link links[PRESENCE_RELAYS_MAX];
     struct nat_keep keep;
     struct nat_refuser refusers[NAT_REFUSERS_MAX];
@@ -404,6 +413,10 @@ bool nat_discover_hear(struct nat *nat, int path, const struct port_addr *from, 
 bool nat_may_probe(struct nat *nat, const struct port_addr *addr);
 
 bool nat_is_stream(const struct nat *nat, int path);
+/* Whether UDP is still blocked: asked now and then, and not when a way on the main path is proved.
+ */
+void nat_carrier_tick(struct nat *nat);
+void nat_carrier_proved(struct nat *nat, const struct transport_way *way);
 void nat_streams_close(struct nat *nat);
 
 void nat_links_tick(struct nat *nat);
@@ -461,6 +474,19 @@ void nat_punch_close(struct nat_punch *punch);
 /* It has not worked: remembers that, and closes the punch. */
 void nat_punch_fail(struct nat_punch *punch, enum nat_step step);
 
+/* meet.c. True when an answer is waited for. */
+bool nat_meet_measure(struct nat_punch *punch);
+void nat_meet_gather(const struct nat_punch *punch, struct message_punch *side);
+/* Calls the candidates that are not being called. */
+void nat_meet_fire(struct nat_punch *punch);
+/* The punch that has this path as one of its streams; NULL: none has. */
+struct nat_punch *nat_meet_of(const struct nat *nat, int path);
+void nat_meet_lose(struct nat_punch *punch, int path);
+/* Closes all but the one: to the peers, that is, and not to the relay. */
+void nat_meet_end(struct nat_punch *punch, int path_kept);
+/* A stream has come up, or not, or is gone. False: it is none of a punch. */
+bool nat_punch_on_path(struct nat *nat, int path, enum port_path_event event);
+
 /* False when there is no point, or no room: the punch has failed as it is. */
 bool nat_birthday_start(struct nat_punch *punch);
 void nat_birthday_tick(struct nat_punch *punch);
@@ -468,6 +494,8 @@ void nat_birthday_end(struct nat *nat, uint16_t path_kept);
 
 /* The session has moved to an extra path of ours. */
 void nat_path_keep(struct nat *nat, uint32_t session, uint16_t path);
+/* It is gone; false when it was kept for nobody. */
+bool nat_path_lost(struct nat *nat, int path);
 void nat_paths_tick(struct nat *nat);
 
 /* What is remembered of the way to a peer, made if need be; NULL without memory. */

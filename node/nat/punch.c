@@ -25,15 +25,17 @@ enum {
     CIRCUIT_US = 2000000, /* So long a session stays on the circuit that it has moved to. */
     PREDICTED_MAX = 4,    /* The next port, and room for what others behind the box open. */
     DOUBLINGS_MAX = 5,
-    STREAM_US = 1000000, /* For a stream to come up: a round trip, and one more. */
+    MEET_MEASURE_US = 2500000, /* For a stream to come up and the answer to a probe. */
+    MEET_ROUND_US = 500000,    /* Between calls to who has refused; TCP repeats others by itself. */
 };
 
 static struct nat_punch *punch_with(const struct nat *nat, const struct node_id *id);
+static void restart(struct nat_punch *punch, enum nat_punch_kind kind);
 static struct nat_punch *punch_open(struct nat *nat, uint32_t session, const struct node_id *id);
 static void begin(struct nat_punch *punch);
 static bool measure(struct nat_punch *punch);
 static void on_measured(struct nat_punch *punch);
-static void gather(const struct nat *nat, struct message_punch *side);
+static void gather(const struct nat_punch *punch, struct message_punch *side);
 static void gather_own(const struct nat *nat, struct message_punch *side);
 static void predict(const struct nat *nat, const struct nat_class *class,
                     struct message_punch *side);
@@ -43,7 +45,6 @@ static void go(struct nat_punch *punch, uint64_t delay_us);
 static void on_timer(struct timer *timer);
 static void next_round(struct nat_punch *punch);
 static void fire(struct nat_punch *punch, uint8_t ttl);
-static void call(struct nat_punch *punch, const struct candidate *candidate);
 static void call_end(struct nat_punch *punch);
 static void release_from(struct nat_punch *punch);
 static bool is_hard(uint8_t mapping);
@@ -53,7 +54,7 @@ void nat_punch_start(struct nat *nat, uint32_t peer)
     const struct node_id id = contact_at(nat->core->port, peer)->id;
     struct transport_session session;
     struct nat_trail *trail = nat_trail_get(nat, &id);
-    if (!nat->config->has_punching || nat->is_stopping || nat->is_udp_blocked || trail == NULL ||
+    if (!nat->config->has_punching || nat->is_stopping || trail == NULL ||
         punch_with(nat, &id) != NULL || !transport_session_of(nat->transport, &id, &session)) {
         return;
     }
@@ -64,6 +65,7 @@ void nat_punch_start(struct nat *nat, uint32_t peer)
     struct nat_punch *punch = punch_open(nat, session.index, &id);
     if (punch != NULL) {
         punch->is_caller = true;
+        punch->kind = nat->is_udp_blocked ? NAT_PUNCH_STREAMS : NAT_PUNCH_PLAIN;
         nat->counts.punches_begun++;
         begin(punch);
     }
@@ -82,6 +84,10 @@ static bool measure(struct nat_punch *punch)
 {
     struct nat *nat = punch->nat;
     struct port *port = nat->core->port;
+    if (punch->kind == NAT_PUNCH_STREAMS) {
+        timer_start(&nat->core->timers, &punch->timer, MEET_MEASURE_US, on_timer);
+        return nat_meet_measure(punch);
+    }
     struct nat_class class;
     nat_class_of(nat, &class);
     const struct nat_link *link = &nat->work->links[0];
@@ -104,21 +110,26 @@ static void on_measured(struct nat_punch *punch)
 {
     struct nat *nat = punch->nat;
     struct port *port = nat->core->port;
-    if (punch->path != PORT_MAIN_PATH) {
+    if (punch->path != PORT_MAIN_PATH && punch->kind != NAT_PUNCH_STREAMS) {
         port->ops->path_close(port, punch->path);
         punch->path = PORT_MAIN_PATH;
+    }
+    if (punch->is_caller && punch->kind == NAT_PUNCH_STREAMS && !punch->is_seen) {
+        nat_punch_fail(punch, NAT_STEP_NO_CANDIDATES);
+        return;
     }
     if (punch->is_caller) {
         struct transport_session session;
         struct message request = {.kind = MESSAGE_PUNCH, .punch = {.round = punch->kind}};
         struct call_options options = {
             .done = on_punching, .owner = punch, .patience_ms = PUNCH_MS};
-        gather(nat, &request.punch);
+        gather(punch, &request.punch);
         punch->state = NAT_PUNCH_ASKING;
         timer_stop(&nat->core->timers, &punch->timer);
-        int call = transport_session_at(nat->transport, punch->session, &session)
-                       ? transport_call(nat->transport, session.peer, &request, &options)
-                       : ERR_UNREACHABLE;
+        bool is_there = transport_session_at(nat->transport, punch->session, &session);
+        punch->rtt_us = is_there ? session.rtt_us : 0;
+        int call = is_there ? transport_call(nat->transport, session.peer, &request, &options)
+                            : ERR_UNREACHABLE;
         if (call < 0) {
             nat_punch_close(punch);
         } else {
@@ -128,7 +139,7 @@ static void on_measured(struct nat_punch *punch)
     }
     struct message answer = {.kind = MESSAGE_PUNCHING};
     answer.punching.side.round = punch->kind;
-    gather(nat, &answer.punching.side);
+    gather(punch, &answer.punching.side);
     (void)transport_reply(nat->transport, &punch->from, &answer);
     release_from(punch);
     punch->state = NAT_PUNCH_READY;
@@ -136,8 +147,9 @@ static void on_measured(struct nat_punch *punch)
 }
 
 /* Where we may be reached: as the host sees itself, as others see us, as the next may. */
-static void gather(const struct nat *nat, struct message_punch *side)
+static void gather(const struct nat_punch *punch, struct message_punch *side)
 {
+    const struct nat *nat = punch->nat;
     struct nat_class class;
     nat_class_of(nat, &class);
     side->mapping = class.mapping == NAT_MAPPING_UNKNOWN && class.is_dependent
@@ -145,6 +157,10 @@ static void gather(const struct nat *nat, struct message_punch *side)
                         : class.mapping;
     side->filtering = class.filtering;
     side->count = 0;
+    if (punch->kind == NAT_PUNCH_STREAMS) {
+        nat_meet_gather(punch, side);
+        return;
+    }
     gather_own(nat, side);
     struct nat_map_view map;
     nat_map_of(nat, &map);
@@ -207,15 +223,17 @@ void nat_on_punch(struct nat *nat, const struct message_from *from,
     const struct contact *caller = contact_at(nat->core->port, from->peer);
     /* Only over a circuit: elsewhere there is nothing to be gained by it, and by this rule nobody
      * has us write to addresses of its choice who could not write there itself. */
-    /* Who has no UDP can only call: whoever says that everybody reaches it. */
-    bool is_able = !nat->is_udp_blocked || request->filtering == NAT_FILTERING_ENDPOINT_INDEPENDENT;
-    bool is_willing = nat->config->has_punching && is_able && transport_is_relayed(&caller->addr);
+    bool is_punching = nat->config->has_punching && transport_is_relayed(&caller->addr);
+    bool is_able = !nat->is_udp_blocked || request->round == NAT_PUNCH_STREAMS;
+    bool is_willing = is_punching && is_able;
     struct nat_punch *punch = is_willing ? punch_with(nat, &caller->id) : NULL;
     if (is_willing && punch == NULL) {
         punch = punch_open(nat, from->session, &caller->id);
     }
     if (punch == NULL) {
         struct message refusal = {.kind = MESSAGE_PUNCHING};
+        bool has_hint = is_punching && !is_able; /* By streams it may work. */
+        refusal.punching.side.round = has_hint ? NAT_PUNCH_STREAMS : NAT_PUNCH_PLAIN;
         (void)transport_reply(nat->transport, from, &refusal);
         return;
     }
@@ -230,8 +248,9 @@ void nat_on_punch(struct nat *nat, const struct message_from *from,
     punch->session = from->session;
     punch->is_caller = false;
     punch->is_won = false;
-    punch->round = 0;
-    punch->kind = request->round == NAT_PUNCH_MANY ? NAT_PUNCH_MANY : NAT_PUNCH_PLAIN;
+    restart(punch, request->round == NAT_PUNCH_MANY || request->round == NAT_PUNCH_STREAMS
+                       ? (enum nat_punch_kind)request->round
+                       : NAT_PUNCH_PLAIN);
     take(punch, request);
     begin(punch);
 }
@@ -244,6 +263,12 @@ static void on_punching(void *owner, const struct call_result *result)
         return;
     }
     punch->call = 0;
+    if (result->outcome == CALL_ANSWERED && punch->kind == NAT_PUNCH_PLAIN &&
+        result->answer->punching.side.round == NAT_PUNCH_STREAMS) {
+        restart(punch, NAT_PUNCH_STREAMS);
+        begin(punch);
+        return;
+    }
     if (result->outcome != CALL_ANSWERED || result->answer->punching.side.count == 0) {
         nat_punch_fail(punch, result->outcome == CALL_ANSWERED ? NAT_STEP_NO_CANDIDATES
                                                                : NAT_STEP_PUNCH_REFUSED);
@@ -252,7 +277,9 @@ static void on_punching(void *owner, const struct call_result *result)
     take(punch, &result->answer->punching.side);
     struct message word = {.kind = MESSAGE_PUNCH_GO, .punch_go = {.round = punch->kind}};
     (void)transport_note(nat->transport, punch->session, &word);
-    punch->rtt_us = result->rtt_us;
+    /* The answer may have taken longer than the way, if ports were looked into there. */
+    bool is_known = punch->rtt_us != 0 && punch->rtt_us < result->rtt_us;
+    punch->rtt_us = is_known ? punch->rtt_us : result->rtt_us;
     go(punch, punch->rtt_us / 2);
 }
 
@@ -262,7 +289,6 @@ void nat_on_punch_go(struct nat *nat, const struct message_from *from,
     (void)note;
     struct nat_punch *punch = punch_with(nat, &contact_at(nat->core->port, from->peer)->id);
     if (punch != NULL && punch->state == NAT_PUNCH_READY) {
-        punch->rtt_us = nat->is_udp_blocked ? STREAM_US : punch->rtt_us;
         go(punch, 0);
     }
 }
@@ -308,10 +334,19 @@ static void next_round(struct nat_punch *punch)
     if (punch->round < nat->config->punch_rounds) {
         punch->round++;
         fire(punch, 0);
-        uint64_t pause_us = punch->rtt_us / 2 > ROUND_MIN_US ? punch->rtt_us / 2 : ROUND_MIN_US;
+        uint64_t least_us = punch->kind == NAT_PUNCH_STREAMS ? MEET_ROUND_US : ROUND_MIN_US;
+        uint64_t pause_us = punch->rtt_us / 2 > least_us ? punch->rtt_us / 2 : least_us;
+        if (punch->kind == NAT_PUNCH_STREAMS && punch->is_caller) {
+            /* Calls that passed each other by so much do not do so again. */
+            pause_us += rng_below(&nat->core->rng, pause_us / 2);
+        }
         /* The last round's probes are waited for as long as they can take. */
         bool is_last = punch->round == nat->config->punch_rounds;
         timer_start(&nat->core->timers, &punch->timer, is_last ? 4 * pause_us : pause_us, on_timer);
+        return;
+    }
+    if (punch->kind == NAT_PUNCH_STREAMS) {
+        nat_punch_fail(punch, NAT_STEP_PUNCH_UNANSWERED);
         return;
     }
     struct nat_class class;
@@ -320,8 +355,7 @@ static void next_round(struct nat_punch *punch)
     bool is_both = is_own_hard && is_hard(punch->peer_mapping);
     if (punch->is_caller && !punch->is_won && !is_both &&
         is_own_hard != is_hard(punch->peer_mapping) && nat->config->birthday_sockets > 0) {
-        punch->kind = NAT_PUNCH_MANY;
-        punch->round = 0;
+        restart(punch, NAT_PUNCH_MANY);
         begin(punch);
         return;
     }
@@ -337,27 +371,18 @@ static bool is_hard(uint8_t mapping)
 static void fire(struct nat_punch *punch, uint8_t ttl)
 {
     struct nat *nat = punch->nat;
-    for (uint32_t i = 0; i < punch->count; i++) {
-        struct transport_way way = {.addr = punch->candidates[i].addr, .ttl = ttl};
-        if (nat->is_udp_blocked) {
-            call(punch, &punch->candidates[i]);
-        } else if (nat_may_probe(nat, &way.addr)) {
-            (void)transport_probe(nat->transport, punch->session, &way);
+    if (punch->kind == NAT_PUNCH_STREAMS) {
+        /* Both sides at the same time: the caller's openers would come too early. */
+        if (ttl == 0) {
+            nat_meet_fire(punch);
         }
-    }
-}
-
-/* By a stream, which needs no opener: what is sent before it is up waits for it. */
-static void call(struct nat_punch *punch, const struct candidate *candidate)
-{
-    struct nat *nat = punch->nat;
-    if (classify_is_private(&candidate->addr) || candidate->type == CANDIDATE_PREDICTED) {
         return;
     }
-    struct transport_way way = {.addr = candidate->addr,
-                                .path = nat_path_to(nat, &candidate->addr)};
-    if (way.path != PORT_MAIN_PATH) {
-        (void)transport_probe(nat->transport, punch->session, &way);
+    for (uint32_t i = 0; i < punch->count; i++) {
+        struct transport_way way = {.addr = punch->candidates[i].addr, .ttl = ttl};
+        if (nat_may_probe(nat, &way.addr)) {
+            (void)transport_probe(nat->transport, punch->session, &way);
+        }
     }
 }
 
@@ -375,9 +400,14 @@ bool nat_punch_proved(struct nat *nat, uint32_t session, const struct transport_
         struct nat_punch *punch = pool_peek(&nat->work->punches, place);
         if (punch != NULL && punch->state == NAT_PUNCH_MEASURING && punch->path == way->path) {
             if (observed != NULL) {
+                punch->seen = *observed;
+                punch->is_seen = true;
                 on_measured(punch);
             }
             return false;
+        }
+        if (punch != NULL && punch->kind == NAT_PUNCH_STREAMS && punch->path == way->path) {
+            return false; /* Too late, but no reason to move the relay's session either. */
         }
     }
     const struct contact *contact = contact_at(nat->core->port, found.peer);
@@ -411,16 +441,48 @@ bool nat_punch_proved(struct nat *nat, uint32_t session, const struct transport_
     if (punch->kind == NAT_PUNCH_MANY) {
         nat_birthday_end(nat, way->path);
     }
+    if (punch->kind == NAT_PUNCH_STREAMS) {
+        nat_meet_end(punch, way->path);
+    }
     if (way->path != PORT_MAIN_PATH && !nat_is_stream(nat, way->path)) {
         nat_path_keep(nat, session, way->path);
     }
     /* Kept until its rounds are over: other ways that prove themselves now change nothing. */
     punch->state = NAT_PUNCH_FIRING;
-    punch->kind = NAT_PUNCH_PLAIN;
+    restart(punch, NAT_PUNCH_PLAIN);
     punch->round = nat->config->punch_rounds;
     punch->count = 0;
     punch->is_won = true;
     timer_start(&nat->core->timers, &punch->timer, NAT_SECOND, on_timer);
+    return true;
+}
+
+/* As another kind: what was found out for the last is of no use. */
+static void restart(struct nat_punch *punch, enum nat_punch_kind kind)
+{
+    nat_meet_end(punch, PORT_MAIN_PATH);
+    if (punch->path != PORT_MAIN_PATH) {
+        punch->nat->core->port->ops->path_close(punch->nat->core->port, punch->path);
+        punch->path = PORT_MAIN_PATH;
+    }
+    punch->kind = (uint8_t)kind;
+    punch->round = 0;
+    punch->is_seen = false;
+}
+
+bool nat_punch_on_path(struct nat *nat, int path, enum port_path_event event)
+{
+    struct nat_punch *punch = nat_meet_of(nat, path);
+    if (punch == NULL) {
+        return false;
+    }
+    if (event == PORT_PATH_REFUSED || event == PORT_PATH_CLOSED) {
+        bool is_measuring = punch->path == path && punch->state == NAT_PUNCH_MEASURING;
+        nat_meet_lose(punch, path);
+        if (is_measuring) {
+            on_measured(punch);
+        }
+    }
     return true;
 }
 
@@ -456,6 +518,7 @@ void nat_punch_close(struct nat_punch *punch)
     if (punch->path != PORT_MAIN_PATH) {
         port->ops->path_close(port, punch->path);
     }
+    nat_meet_end(punch, PORT_MAIN_PATH);
     call_end(punch);
     release_from(punch);
     timer_stop(&nat->core->timers, &punch->timer);

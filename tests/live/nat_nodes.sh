@@ -28,6 +28,11 @@ has_no_box()
     [ "$(ctl_field "$1" .nat.mapping status)" = none ]
 }
 
+has_relays()
+{
+    [ "$(ctl_field "$1" '.nat.relays | length' status)" -ge 2 ]
+}
+
 lab_open
 lab_internet
 run_publics "$publics"
@@ -80,6 +85,34 @@ for i in "${!kinds[@]}"; do
     done
     echo "# ${kinds[i]}:$ways"
 done
+
+# Without UDP: two streams that are opened at the same moment become one, where ports are kept.
+for i in 0 1; do
+    lab_box "b$i" udp_blocked
+    lab_host "hb$i" "b$i"
+    run "hb$i" "hb$i" --bootstrap "${lab_address[p0]}:8468"
+done
+for i in 0 1; do
+    tap_check "hb$i without UDP has relays" wait_for has_relays "hb$i"
+    id[hb$i]=$(ctl_field "hb$i" .id status)
+done
+
+# meets FROM TO: off the relay, by a stream.
+meets()
+{
+    ctl "$1" ping "${id[$2]}" >/dev/null 2>&1
+    if wait_for is_direct "$1" "${id[$2]}" &&
+        [ "$(ctl_field "$1" .way why "${id[$2]}")" = punched ]; then
+        tap_ok "$1 and $2 meet by a stream"
+    else
+        tap_not_ok "$1 and $2 meet by a stream"
+        ctl_field "$1" . why "${id[$2]}" | sed 's/^/#   /'
+    fi
+}
+meets hb0 hr2
+meets hl2 hb0
+meets hl1 hb1
+meets hb0 hb1
 
 # Two that nobody told anything, bound to any address of machines without a box: with nobody else
 # about, the second has only the word of the first, and its own addresses to hold it against.

@@ -93,3 +93,47 @@ Test(punch, meets_by_birthday_behind_a_symmetric_box)
     }
     cr_assert_geq(won, 17, "%d of 20; 0.9835 in theory, the 99.9 %% interval begins at 17", won);
 }
+
+/* Whether both meet by a stream, whoever of the two calls. */
+static bool meet(enum napt_preset near, enum napt_preset far)
+{
+    napt_preset_config(near, &left);
+    napt_preset_config(far, &right);
+    struct client_world *world = open_pair(3);
+    bool is_met = get_through(world);
+    struct host *a = client_world_client(world, 0);
+    struct nat_trail trail;
+    if (is_met) {
+        cr_expect(
+            nat_trail_of(&a->node->nat, &client_world_client(world, 1)->node->identity.id, &trail));
+        cr_expect_eq(trail.way, NAT_WAY_PUNCHED);
+        cr_expect_eq(client_world_send(world, a, client_world_client(world, 1)), ERR_OK);
+    }
+    client_world_close(world);
+    return is_met;
+}
+
+/* Streams need a port that others can know on either side, and UDP on none. */
+Test(punch, meets_by_a_stream_who_has_no_udp)
+{
+    static const enum napt_preset steady[] = {NAPT_PRESET_FULL_CONE, NAPT_PRESET_RESTRICTED,
+                                              NAPT_PRESET_PORT_RESTRICTED, NAPT_PRESET_UDP_BLOCKED};
+    for (size_t i = 0; i < array_len(steady); i++) {
+        cr_expect(meet(NAPT_PRESET_UDP_BLOCKED, steady[i]), "to %s", napt_preset_text(steady[i]));
+        cr_expect(meet(steady[i], NAPT_PRESET_UDP_BLOCKED), "from %s", napt_preset_text(steady[i]));
+    }
+    cr_expect_not(meet(NAPT_PRESET_UDP_BLOCKED, NAPT_PRESET_SYMMETRIC));
+    cr_expect_not(meet(NAPT_PRESET_SYMMETRIC, NAPT_PRESET_UDP_BLOCKED));
+}
+
+/* Resets come back from where nobody has called yet: who is refused calls again. */
+Test(punch, meets_by_a_stream_through_boxes_that_refuse)
+{
+    napt_preset_config(NAPT_PRESET_UDP_BLOCKED, &left);
+    napt_preset_config(NAPT_PRESET_PORT_RESTRICTED, &right);
+    left.unsolicited = NAPT_UNSOLICITED_REJECTED;
+    right.unsolicited = NAPT_UNSOLICITED_REJECTED;
+    struct client_world *world = open_pair(4);
+    cr_assert(get_through(world));
+    client_world_close(world);
+}
