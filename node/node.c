@@ -45,6 +45,7 @@ static const struct nat_config nat_defaults = {
     .is_relay = true,
     .has_punching = true,
     .has_prediction = true,
+    .has_stream_punching = true,
     .has_mapping = true,
     .relays_wanted = 2,
     .opener_ttl = 5, /* HyperDHT: past any boxes of ours, short of the peer's. */

@@ -123,6 +123,7 @@ static void nat_set(struct nat_config *nat, const struct scenario_protocol *prot
     nat->reach = (uint8_t)reaches[protocol->reach];
     nat->has_punching = protocol->punching;
     nat->has_prediction = protocol->prediction;
+    nat->has_stream_punching = protocol->stream_punching;
     nat->birthday_sockets = (uint16_t)protocol->birthday_sockets;
     nat->birthday_probes = (uint16_t)protocol->birthday_probes;
     nat->flows_max = (uint16_t)protocol->flows_max;

@@ -51,16 +51,17 @@ struct nat_config {
     uint8_t own_count;
     struct port_addr stun[NAT_STUN_MAX]; /* Servers to be asked where they see us. */
     uint8_t stun_count;
-    bool is_stun_server;    /* We answer such questions. */
-    uint8_t reach;          /* enum nat_reach */
-    bool is_relay;          /* A server relays for clients. */
-    bool has_punching;      /* False: what is relayed stays so. */
-    bool has_prediction;    /* Behind a box that counts its ports up, the next ones are named. */
-    bool has_mapping;       /* A client asks its router for a port. */
-    uint8_t relays_wanted;  /* 1..PRESENCE_RELAYS_MAX. */
-    uint8_t opener_ttl;     /* Of datagrams that open our own box and reach no other. */
-    uint8_t punch_rounds;   /* Of probes in one attempt. */
-    uint8_t punch_attempts; /* With a peer, before waiting for longer. */
+    bool is_stun_server;      /* We answer such questions. */
+    uint8_t reach;            /* enum nat_reach */
+    bool is_relay;            /* A server relays for clients. */
+    bool has_punching;        /* False: what is relayed stays so. */
+    bool has_prediction;      /* Behind a box that counts its ports up, the next ones are named. */
+    bool has_stream_punching; /* With whom has no UDP, or without it ourselves. */
+    bool has_mapping;         /* A client asks its router for a port. */
+    uint8_t relays_wanted;    /* 1..PRESENCE_RELAYS_MAX. */
+    uint8_t opener_ttl;       /* Of datagrams that open our own box and reach no other. */
+    uint8_t punch_rounds;     /* Of probes in one attempt. */
+    uint8_t punch_attempts;   /* With a peer, before waiting for longer. */
     /* When one side's box maps by destination, and only then: sockets that side opens, and ports
      * that the other tries. 256 x 1024 of 64,512 ports meet in 98 %. Their entries in the boxes
      * are no part of flows_max. 0 sockets: not done. */

@@ -54,7 +54,8 @@ void nat_punch_start(struct nat *nat, uint32_t peer)
     const struct node_id id = contact_at(nat->core->port, peer)->id;
     struct transport_session session;
     struct nat_trail *trail = nat_trail_get(nat, &id);
-    if (!nat->config->has_punching || nat->is_stopping || trail == NULL ||
+    bool is_able = !nat->is_udp_blocked || nat->config->has_stream_punching;
+    if (!nat->config->has_punching || !is_able || nat->is_stopping || trail == NULL ||
         punch_with(nat, &id) != NULL || !transport_session_of(nat->transport, &id, &session)) {
         return;
     }
@@ -224,7 +225,8 @@ void nat_on_punch(struct nat *nat, const struct message_from *from,
     /* Only over a circuit: elsewhere there is nothing to be gained by it, and by this rule nobody
      * has us write to addresses of its choice who could not write there itself. */
     bool is_punching = nat->config->has_punching && transport_is_relayed(&caller->addr);
-    bool is_able = !nat->is_udp_blocked || request->round == NAT_PUNCH_STREAMS;
+    bool is_able = request->round == NAT_PUNCH_STREAMS ? nat->config->has_stream_punching
+                                                       : !nat->is_udp_blocked;
     bool is_willing = is_punching && is_able;
     struct nat_punch *punch = is_willing ? punch_with(nat, &caller->id) : NULL;
     if (is_willing && punch == NULL) {
@@ -232,7 +234,8 @@ void nat_on_punch(struct nat *nat, const struct message_from *from,
     }
     if (punch == NULL) {
         struct message refusal = {.kind = MESSAGE_PUNCHING};
-        bool has_hint = is_punching && !is_able; /* By streams it may work. */
+        /* By streams it may work. */
+        bool has_hint = is_punching && nat->is_udp_blocked && nat->config->has_stream_punching;
         refusal.punching.side.round = has_hint ? NAT_PUNCH_STREAMS : NAT_PUNCH_PLAIN;
         (void)transport_reply(nat->transport, from, &refusal);
         return;
@@ -264,6 +267,7 @@ static void on_punching(void *owner, const struct call_result *result)
     }
     punch->call = 0;
     if (result->outcome == CALL_ANSWERED && punch->kind == NAT_PUNCH_PLAIN &&
+        nat->config->has_stream_punching &&
         result->answer->punching.side.round == NAT_PUNCH_STREAMS) {
         restart(punch, NAT_PUNCH_STREAMS);
         begin(punch);

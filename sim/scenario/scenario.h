@@ -74,6 +74,7 @@ struct scenario_protocol {
     enum scenario_reach reach;
     bool punching;
     bool prediction;
+    bool stream_punching;
     uint32_t birthday_sockets;
     uint32_t birthday_probes;
     uint32_t flows_max; /* destinations that a client has open at once; 0: any number */
