@@ -10,11 +10,21 @@ if ! command -v clang-tidy >/dev/null; then
     exit 0
 fi
 
+# Nearly all of the time goes to the static analyzer's paths. By day it follows fewer of them in each
+# function than its own 225,000 steps (clang's analyzer option max-nodes), by night all.
+depth=
+if [ "${MESHTWIN_NIGHTLY:-0}" != 1 ]; then
+    depth='--extra-arg=-Xclang --extra-arg=-analyzer-config --extra-arg=-Xclang
+        --extra-arg=max-nodes=30000'
+fi
+export depth
+
 # One write per file, because two of these run side by side.
 examine()
 {
     local output
-    if output=$(clang-tidy --quiet -p "$1" "$2" 2>/dev/null); then
+    # shellcheck disable=SC2086 # several arguments, or none
+    if output=$(clang-tidy --quiet -p "$1" $depth "$2" 2>/dev/null); then
         echo "ok - $2"
     else
         printf 'not ok - %s\n%s\n' "$2" "$output"
