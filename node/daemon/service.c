@@ -48,6 +48,7 @@ bool service_open(struct host_loop *loop, const struct service_options *options,
         return false;
     }
     open_tick(service);
+    stun_tick(service);
     bootstrap_tick(service);
     *result = service;
     return true;
@@ -309,6 +310,7 @@ static void on_tick(uv_timer_t *timer)
         return;
     }
     health_tick(service);
+    stun_tick(service);
     bootstrap_tick(service);
     uint64_t now_us = service_now_us(service);
     if (now_us - service->own_addrs_us >= OWN_ADDRS_US) {

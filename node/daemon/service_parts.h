@@ -3,8 +3,9 @@
  *      service.c            life: opening, commands and their outcomes, observers, closing
  *      service_bootstrap.c  who to call until somebody answers
  *      service_health.c     whether all is well, and if not, why
+ *      service_stun.c       what is wrong with STUN
  *
- *      tick, once a second -> bootstrap_tick, health_tick, deadlines of commands
+ *      tick, once a second -> bootstrap_tick, health_tick, stun_tick, deadlines of commands
  */
 #ifndef NODE_DAEMON_SERVICE_PARTS_H
 #define NODE_DAEMON_SERVICE_PARTS_H
@@ -61,6 +62,10 @@ struct health {
     enum service_state told; /* The last one that was noted. */
 };
 
+struct stun_told {
+    bool is_lacking_told; /* That there is no other address. */
+};
+
 struct service {
     struct host_loop *loop;
     struct host *host;
@@ -77,6 +82,7 @@ struct service {
     struct service_observer *observers;
     struct bootstrap bootstrap;
     struct health health;
+    struct stun_told stun;
 };
 
 static inline uint64_t service_now_us(const struct service *service)
@@ -100,5 +106,6 @@ void bootstrap_tick(struct service *service);
 bool bootstrap_has_others(const struct service *service);
 
 void health_tick(struct service *service);
+void stun_tick(struct service *service);
 
 #endif /* NODE_DAEMON_SERVICE_PARTS_H */

@@ -7,10 +7,12 @@
 
 static void add_box(cJSON *nat, const struct node *node);
 static void add_map(cJSON *nat, const struct node *node);
+static void add_stun(cJSON *nat, const struct nat *own);
 static void add_relays(cJSON *nat, const struct node *node);
 static void add_trail(cJSON *object, const struct node *node, const struct nat_trail *trail);
 static uint64_t seconds_until(const struct node *node, uint64_t at_us);
 static void print_map(const cJSON *nat, struct text *out);
+static void print_stun(const cJSON *nat, struct text *out);
 static cJSON *field(const cJSON *object, const char *name);
 
 /* --- this node ------------------------------------------------------------------------------- */
@@ -28,6 +30,7 @@ void verb_add_nat(cJSON *object, const struct node *node)
     }
     add_box(nat, node);
     add_map(nat, node);
+    add_stun(nat, own);
     add_relays(nat, node);
     verb_add_count(nat, "stun_heard", own->counts.stun_heard);
     verb_add_count(nat, "stun_served", own->counts.stun_served);
@@ -74,6 +77,26 @@ static void add_map(cJSON *nat, const struct node *node)
     }
 }
 
+/* From where it answers as a STUN server: null when it does not. */
+static void add_stun(cJSON *nat, const struct nat *own)
+{
+    if (!own->config->is_stun_server) {
+        verb_add_null(nat, "stun_server");
+        return;
+    }
+    struct nat_stun_view view;
+    nat_stun_of(own, &view);
+    cJSON *server = verb_add_object(nat, "stun_server");
+    if (view.has_other) {
+        verb_add_addr(server, "other", &view.other);
+    } else {
+        verb_add_null(server, "other");
+    }
+    if (view.status != ERR_OK) {
+        verb_add_addr(server, "lacking", &view.lacking);
+    }
+}
+
 static void add_relays(cJSON *nat, const struct node *node)
 {
     cJSON *relays = verb_add_array(nat, "relays");
@@ -99,6 +122,7 @@ void verb_print_nat(const cJSON *object, struct text *out)
         verb_say(nat, out, ", seen at ", "observed", VERB_AS_TEXT, "");
     }
     print_map(nat, out);
+    print_stun(nat, out);
     for (const cJSON *relay = field(nat, "relays")->child; relay != NULL; relay = relay->next) {
         verb_say(relay, out, "\n  relay     ", "id", VERB_AS_ID, "");
         verb_say(relay, out, " at ", "addr", VERB_AS_TEXT, "");
@@ -130,6 +154,18 @@ static void print_map(const cJSON *nat, struct text *out)
     }
     if (field(map, "reason") != NULL) {
         verb_say(map, out, " (", "reason", VERB_AS_TEXT, ")");
+    }
+}
+
+static void print_stun(const cJSON *nat, struct text *out)
+{
+    const cJSON *server = field(nat, "stun_server");
+    if (cJSON_IsString(field(server, "other"))) {
+        verb_say(server, out, "\n  stun      answers from two addresses, the other is ", "other",
+                 VERB_AS_TEXT, "");
+    } else if (field(server, "lacking") != NULL) {
+        verb_say(server, out, "\n  stun      answers from one address, for want of ", "lacking",
+                 VERB_AS_TEXT, "");
     }
 }
 

@@ -61,6 +61,8 @@ const struct option settings_options[] = {
      "STUN servers that tell where they see it: IPv4:port, [IPv6]:port"},
     {0, "stun-server", NULL, OPTION_FLAG, AT(stun_server), NULL,
      "answer STUN requests on the node's own port"},
+    {0, "stun-other", "IP", OPTION_TEXT, AT(stun_other), NULL,
+     "and from this address beside --host: NAT behaviour, RFC 5780"},
     {0, "http", "ADDR:PORT", OPTION_TEXT, AT(http), NULL,
      "HTTP face, or off (default 127.0.0.1 at PORT + 1000)"},
     {0, "http-token", "FILE", OPTION_TEXT, AT(http_token), NULL,
@@ -198,7 +200,7 @@ void settings_nat(const struct settings *settings, struct nat_config *nat)
     bool is_untold = settings->masking && reach == NAT_REACH_AUTO;
     nat->reach = (uint8_t)(is_untold ? NAT_REACH_PUBLIC : reach);
     nat->is_relay = !settings->no_relay;
-    nat->is_stun_server = settings->stun_server;
+    settings_stun(settings, nat);
     nat->stun_count = (uint8_t)stun_parse(&settings->stun, nat->stun);
     nat->has_mapping = !settings->no_port_mapping && !settings->masking;
     nat->birthday_sockets = settings->birthday ? BIRTHDAY_SOCKETS : 0;
@@ -372,7 +374,7 @@ static bool complete(struct settings *settings, char reason[HOST_REASON_SIZE])
                  (unsigned long long)settings->port);
         return false;
     }
-    if (!limits_are_sound(settings, reason)) {
+    if (!limits_are_sound(settings, reason) || !settings_stun_is_sound(settings, reason)) {
         return false;
     }
     struct port_addr stun[NAT_STUN_MAX];

@@ -43,6 +43,7 @@ struct settings {
     bool birthday;
     struct option_list stun; /* Items may hold several with commas. */
     bool stun_server;
+    const char *stun_other;
     const char *http; /* "off", or an address. */
     const char *http_token;
     const char *control;
@@ -77,6 +78,9 @@ bool settings_reread(int count, char **words, struct settings *settings, struct 
 
 /* Whether strangers can reach the node, and whether it relays. */
 void settings_nat(const struct settings *settings, struct nat_config *nat);
+/* settings_stun.c: STUN, of which settings_nat fills in the rest. False with a reason. */
+bool settings_stun_is_sound(const struct settings *settings, char reason[HOST_REASON_SIZE]);
+void settings_stun(const struct settings *settings, struct nat_config *nat);
 /* The limits for peers among them. */
 void settings_guard(const struct settings *settings, struct guard_config *guard);
 

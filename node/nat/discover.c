@@ -1,5 +1,5 @@
 /* discover.c - STUN on the node's own socket: servers tell where they see us, and what our box lets
- * in; and we tell others where we see them.
+ * in. What others ask us goes on to stun_role.c.
  *
  *      address of ours, or another one -> questions to every server -> sights for classify.h
  *      the first with a second address -> answers from elsewhere: do they come?
@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "node/nat/nat_parts.h"
-#include "node/nat/stun_server.h"
 
 /* Filters are tried twice as fast as RFC 8489 section 6.2.1 has it: what does not come is no
  * congestion. */
@@ -26,8 +25,6 @@ static void try_mapping(struct nat_discovery *discovery);
 static void on_ended(struct nat_discovery *discovery, const struct stun_client *client);
 static void try_filter(struct nat_discovery *discovery, const struct stun_client *client);
 static enum classify_probe probe_of(const struct stun_client *client);
-static void answer(struct nat *nat, const struct port_addr *from, struct slice bytes);
-static bool has_session_at(const struct nat *nat, const struct port_addr *addr);
 
 void nat_discover(struct nat *nat)
 {
@@ -83,7 +80,7 @@ bool nat_discover_hear(struct nat *nat, int path, const struct port_addr *from, 
         }
     }
     if (nat->config->is_stun_server && !nat->is_stopping) {
-        answer(nat, from, bytes);
+        nat_stun_answer(nat, 0, from, bytes);
     }
     return true;
 }
@@ -194,39 +191,4 @@ static enum classify_probe probe_of(const struct stun_client *client)
 {
     bool is_elsewhere = (client->options.change & STUN_CHANGE_IP) != 0;
     return is_elsewhere ? CLASSIFY_OTHER_ADDRESS : CLASSIFY_OTHER_PORT;
-}
-
-/* Our one address is all that answers come from. An answer may be longer than its request: the one
- * place where this node sends more than it was sent to whom it does not know, at most
- * STUN_ANSWER_MAX bytes and as often as an address group may ask. */
-static void answer(struct nat *nat, const struct port_addr *from, struct slice bytes)
-{
-    struct core *core = nat->core;
-    const struct stun_server_config config = {.has_other = false};
-    bool is_proved = has_session_at(nat, from);
-    const struct stun_server_question question = {
-        .request = bytes, .from = *from, .may_change = is_proved};
-    struct stun_server_reply reply;
-    if (!guard_admit(nat->transport->guard, from, is_proved ? GUARD_PROVED : GUARD_STRANGER,
-                     GUARD_DATA) ||
-        !stun_server_answer(&config, &question, &reply)) {
-        return;
-    }
-    nat->counts.stun_served++;
-    count(&core->counters, COUNT_DATAGRAMS_OUT);
-    count_by(&core->counters, COUNT_BYTES_OUT, reply.len);
-    (void)core->port->ops->send(core->port, PORT_MAIN_PATH, &reply.to,
-                                slice_of(reply.bytes, reply.len), (struct port_send_flags){0});
-}
-
-static bool has_session_at(const struct nat *nat, const struct port_addr *addr)
-{
-    struct transport_session session;
-    uint32_t place = 0;
-    while (transport_session_next(nat->transport, &place, &session)) {
-        if (port_addr_equal(&contact_at(nat->core->port, session.peer)->addr, addr)) {
-            return true;
-        }
-    }
-    return false;
 }

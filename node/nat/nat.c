@@ -45,6 +45,7 @@ int nat_init(struct nat *nat, struct core *core, const struct nat_config *config
 bool nat_start(struct nat *nat)
 {
     bool is_asking = nat_map_start(nat);
+    nat_stun_open(nat);
     nat_discover(nat);
     return is_asking;
 }
@@ -61,6 +62,7 @@ void nat_stop(struct nat *nat)
     timer_stop(&nat->core->timers, &work->check);
     nat_map_drop(nat);
     nat_discover_stop(nat);
+    nat_stun_close(nat);
     nat_links_drop(nat);
     nat_streams_close(nat);
     for (uint16_t place = 0; place < work->attempts.made; place++) {
@@ -218,7 +220,8 @@ bool nat_is_any(const struct nat *nat)
 
 bool nat_on_datagram(struct nat *nat, int path, const struct port_addr *from, struct slice bytes)
 {
-    return nat_map_hear(nat, path, from, bytes) || nat_discover_hear(nat, path, from, bytes);
+    return nat_map_hear(nat, path, from, bytes) || nat_discover_hear(nat, path, from, bytes) ||
+           nat_stun_hear(nat, path, from, bytes);
 }
 
 bool nat_is_fresh(const struct nat *nat, const struct transport_session *session)

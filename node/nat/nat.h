@@ -13,7 +13,8 @@
  *      direct            PUNCH, PUNCH_GO -> probes both ways -> hooks.proved -> moved  punch.c
  *      without UDP       PUNCH, PUNCH_GO -> calls both ways -> one stream -> moved     meet.c
  *      silence           probes; circuit -> probe through it -> moved                  rescue.c
- *      who sees us       STUN -> servers; and others -> STUN -> us                     discover.c
+ *      who sees us       STUN -> servers                                               discover.c
+ *      whom we see       others -> STUN -> us, at two addresses if there are           stun_role.c
  *      for others        reservations, circuits, accounts                              relay.c
  *      a port            PCP, NAT-PMP -> router -> am I reachable now?                 map.c
  *
@@ -51,10 +52,12 @@ struct nat_config {
     uint8_t own_count;
     struct port_addr stun[NAT_STUN_MAX]; /* Servers to be asked where they see us. */
     uint8_t stun_count;
-    bool is_stun_server;      /* We answer such questions. */
-    uint8_t reach;            /* enum nat_reach */
-    bool is_relay;            /* A server relays for clients. */
-    bool has_punching;        /* False: what is relayed stays so. */
+    bool is_stun_server;         /* We answer such questions, */
+    bool has_stun_other;         /* and from another address of this machine as well (RFC 5780): */
+    struct port_addr stun_other; /* that. Its port does not matter. */
+    uint8_t reach;               /* enum nat_reach */
+    bool is_relay;               /* A server relays for clients. */
+    bool has_punching;           /* False: what is relayed stays so. */
     bool has_prediction;      /* Behind a box that counts its ports up, the next ones are named. */
     bool has_stream_punching; /* With whom has no UDP, or without it ourselves. */
     bool has_mapping;         /* A client asks its router for a port. */
@@ -343,6 +346,15 @@ struct nat_map_view {
 void nat_map_of(const struct nat *nat, struct nat_map_view *view);
 /* "not asked", "granted", ... */
 const char *nat_map_text(enum nat_map_state state);
+
+/* From where this node answers as a STUN server. */
+struct nat_stun_view {
+    bool has_other;           /* From two addresses, by two ports each. */
+    struct port_addr other;   /* The one that differs from ours in both parts. */
+    int status;               /* Why there is none though one was configured; else ERR_OK. */
+    struct port_addr lacking; /* What could not be opened then; port 0: any. */
+};
+void nat_stun_of(const struct nat *nat, struct nat_stun_view *view);
 
 const char *nat_check(const struct nat *nat);
 

@@ -9,6 +9,7 @@
 #include "node/nat/nat.h"
 #include "node/nat/pcp.h"
 #include "node/nat/stun_client.h"
+#include "node/nat/stun_server.h"
 #include "node/wire/codec.h"
 
 #define NAT_SECOND UINT64_C(1000000)
@@ -307,6 +308,16 @@ struct nat_discovery {
     struct stun_client clients[NAT_QUESTIONS_MAX];
 };
 
+/* --- stun_role.c: another address to answer STUN from ------------------------------------------
+ */
+
+struct nat_stun_role {
+    struct stun_server_config server;
+    uint16_t paths[STUN_LOCALS]; /* By number of the address; PORT_MAIN_PATH: none is open. */
+    int status;
+    struct port_addr lacking; /* What was to be opened last. */
+};
+
 struct nat_work {
     struct nat *owner;
     struct timer tick; /* While there is anything to watch: once a second, or less often if idle. */
@@ -345,6 +356,7 @@ struct nat_work {
     struct nat_birthday *birthday;
     struct nat_map *map;             /* NULL: nobody was asked. */
     struct nat_discovery *discovery; /* The same. */
+    struct nat_stun_role *stun_role; /* NULL: our own address is all. */
     /* Extra paths that sessions have moved to: closed when the session is gone. */
     struct {
         uint32_t session;
@@ -408,6 +420,15 @@ void nat_discover(struct nat *nat);
 void nat_discover_stop(struct nat *nat);
 /* True when it was STUN, and somebody here speaks it. */
 bool nat_discover_hear(struct nat *nat, int path, const struct port_addr *from, struct slice bytes);
+
+/* The other address of a STUN server; without it there is one address, and nat_stun_of says why. */
+void nat_stun_open(struct nat *nat);
+void nat_stun_close(struct nat *nat);
+/* True when the path is there for STUN alone. */
+bool nat_stun_hear(struct nat *nat, int path, const struct port_addr *from, struct slice bytes);
+/* Answers what has come to our address of that number: stun_server.h. */
+void nat_stun_answer(struct nat *nat, uint8_t local, const struct port_addr *from,
+                     struct slice bytes);
 
 /* Whether a probe may go to an address that nothing was sent to. */
 bool nat_may_probe(struct nat *nat, const struct port_addr *addr);

@@ -43,11 +43,8 @@ bool stun_server_answer(const struct stun_server_config *config,
 
     size_t cap = sizeof reply->bytes;
     reply->local = changed(question->local, request.change);
-    if (reply->local != question->local) {
-        if (!question->may_change) {
-            return false;
-        }
-        cap = request.bytes.len < cap ? request.bytes.len : cap;
+    if (reply->local != question->local && request.bytes.len < cap) {
+        cap = request.bytes.len;
     }
     reply->len = (uint8_t)confirm(config, question, &request, reply->local, reply->bytes, cap);
     return true;

@@ -1,17 +1,19 @@
 /* stun_server.h - what a STUN server answers: RFC 8489 section 6.3, RFC 5780 section 6.1.
  *
- *      request, who asked, which of our addresses was asked, whether it may be answered elsewhere
+ *      request, who asked, which of our addresses was asked
  *          -> stun_server_answer -> bytes, from which of our addresses, to whom
  *
  * A pure function: no state, no sockets, no rate limit; whoever serves brings those. Answers go to
  * the address that asked, never to another (RESPONSE-PORT is not understood), and are at most
  * STUN_ANSWER_MAX bytes. What is not a well-formed binding request is met with silence.
  *
- * NAT behaviour discovery wants answers from another address than the one that was asked. Whoever
- * has forged the asker's address could have such answers sent into places, so they leave only when
- * the caller knows that the asker hears what is sent to it, and never have more bytes than the
- * request had: what does not fit is left out, in the end all but the header, which still shows a
- * filter's tester that an answer came. Our own client asks with enough bytes (stun_client.h).
+ * NAT behaviour discovery wants answers from another address than the one that was asked. Its
+ * clients ask from sockets that we have never heard of, and would not return a token: there is no
+ * way to find out first whether the asker's address is its own (RFC 5780 has none either). So these
+ * answers are worth nothing to a forger: they go to the address that asked, where the usual answer
+ * would have gone as well, and never have more bytes than the request had. What does not fit is
+ * left out, in the end all but the header, which still shows a filter's tester that an answer came.
+ * Our own client asks with enough bytes (stun_client.h).
  */
 #ifndef NODE_NAT_STUN_SERVER_H
 #define NODE_NAT_STUN_SERVER_H
@@ -34,8 +36,7 @@ struct stun_server_config {
 struct stun_server_question {
     struct slice request;
     struct port_addr from;
-    uint8_t local;   /* Number of the address it has come to. */
-    bool may_change; /* Whether it may be answered from another: see above. */
+    uint8_t local; /* Number of the address it has come to. */
 };
 
 struct stun_server_reply {

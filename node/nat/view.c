@@ -60,6 +60,21 @@ void nat_map_of(const struct nat *nat, struct nat_map_view *view)
     }
 }
 
+void nat_stun_of(const struct nat *nat, struct nat_stun_view *view)
+{
+    const struct nat_stun_role *role = nat->work != NULL ? nat->work->stun_role : NULL;
+    *view = (struct nat_stun_view){.status = ERR_OK};
+    if (role != NULL) {
+        view->has_other = role->server.has_other;
+        view->status = role->status;
+        view->other = role->server.local[STUN_OTHER_IP | STUN_OTHER_PORT];
+        view->lacking = role->lacking;
+    } else if (nat->config->is_stun_server && nat->config->has_stun_other) {
+        view->status = ERR_FULL; /* Of memory. */
+        view->lacking = nat->config->stun_other;
+    }
+}
+
 const char *nat_map_text(enum nat_map_state state)
 {
     static const char *const texts[] = {

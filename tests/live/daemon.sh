@@ -377,6 +377,13 @@ bad_starts()
         --control "$live_folder/$(printf 'c%.0s' {1..120})"
     refuses 'a database of another node' 8 'ledger.db' --db "$live_folder/one/ledger.db"
     refuses 'a passphrase file that is not there' 8 'passphrase file' --passphrase-file /nowhere
+    refuses 'an address to answer STUN from, for no STUN server' 2 'wants --stun-server' \
+        --stun-other "$(live_addr 98)"
+    refuses 'such an address for a node at all of them' 2 'wants --host' \
+        --host :: --stun-server --stun-other "$(live_addr 98)"
+    refuses 'one of the other family' 2 'one family' --stun-server --stun-other ::1
+    refuses 'one that is no other' 2 'not the address' --stun-server --stun-other "$(live_addr 99)"
+    refuses 'one that is none' 2 'numeric' --stun-server --stun-other "$(live_addr 98):8468"
     start_node web 9 --http "$(live_addr 9):9000"
     started web
     refuses 'an HTTP address that is taken' 8 ':9000' --http "$(live_addr 9):9000"

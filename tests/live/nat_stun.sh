@@ -1,6 +1,7 @@
 #!/bin/bash
 # nat_stun.sh - a node behind the kernel's NAT asks a STUN server of another make, and comes to the
-# same verdict as that maker's own tool in the same place; and answers that maker's client itself.
+# same verdict as that maker's own tool in the same place; that tool comes to it by a node as well,
+# and so does a node by a node.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/support/tap.sh
@@ -21,7 +22,7 @@ for tool in turnserver turnutils_natdiscovery turnutils_stunclient; do
     fi
 done
 
-# discovered PLACE WHAT: the verdict of coturn's tool there, in the words of `status`.
+# discovered PLACE WHAT SERVER: the verdict of coturn's tool there, in the words of `status`.
 discovered()
 {
     local option=-m
@@ -29,7 +30,7 @@ discovered()
         option=-f
     fi
     lab_in "$1" timeout 60 turnutils_natdiscovery "$option" -L "${lab_address[$1]}" \
-        "${lab_address[stun]}" 2>/dev/null |
+        "${lab_address[$3]}" 2>/dev/null |
         sed -nE "s/.*(Endpoint Independent|Address( and Port)? Dependent) $2.*/\1/p" |
         tr 'A-Z ' 'a-z_' | head -n 1
 }
@@ -65,21 +66,41 @@ tap_check 'a node that was not told to answers nobody' \
     sh -c "! ip netns exec $lab_prefix-other timeout 3 turnutils_stunclient -p 8469 \
         -L ${lab_address[other]} ${lab_address[mirror]} 2>&1 | grep -q reflexive"
 
+# finds KIND SERVER: a node there asks that server, and says what coturn's tool has said by coturn.
+finds()
+{
+    local kind=$1 server=$2 name=$1-$2
+    run "$name" host --reach client --stun "${lab_address[$server]}:3478"
+    tap_check "$kind, $server: the node finds out" wait_for has_found "$name"
+    tap_same "$kind, $server: mapping as coturn's tool has it" "$mapping" \
+        "$(ctl_field "$name" .nat.mapping status)"
+    tap_same "$kind, $server: filtering as coturn's tool has it" "$filtering" \
+        "$(ctl_field "$name" .nat.filtering status)"
+    tap_same "$kind, $server: the node is seen at the box" "${lab_address[box]}" \
+        "$(ctl_field "$name" '.nat.observed | sub(":[0-9]+$"; "")' status)"
+    lab_stop "node-$name" TERM
+}
+
+lab_public ours 2
+run ours ours --reach public --host "${lab_address[ours]}" --port 3478 --stun-server \
+    --stun-other "$(lab_address_of ours 2)"
+wait_for is_up ours
+tap_same 'a node serves by two addresses' "$(lab_address_of ours 2)" \
+    "$(ctl_field ours '.nat.stun_server.other | sub(":[0-9]+$"; "")' status)"
+
 for kind in full_cone restricted port_restricted symmetric; do
     lab_box box "$kind"
     lab_host host box
-    mapping=$(discovered host Mapping)
-    filtering=$(discovered host Filtering)
-    lab_flush box # Nothing that the tool has opened is to be taken for the node's.
-    run "$kind" host --reach client --stun "${lab_address[stun]}:3478"
-    tap_check "$kind: the node finds out" wait_for has_found "$kind"
-    tap_same "$kind: mapping as coturn's tool has it" "$mapping" \
-        "$(ctl_field "$kind" .nat.mapping status)"
-    tap_same "$kind: filtering as coturn's tool has it" "$filtering" \
-        "$(ctl_field "$kind" .nat.filtering status)"
-    tap_same "$kind: the node is seen at the box" "${lab_address[box]}" \
-        "$(ctl_field "$kind" '.nat.observed | sub(":[0-9]+$"; "")' status)"
-    lab_stop "node-$kind" TERM
+    mapping=$(discovered host Mapping stun)
+    filtering=$(discovered host Filtering stun)
+    tap_same "$kind: coturn's tool has the same mapping by a node" "$mapping" \
+        "$(discovered host Mapping ours)"
+    tap_same "$kind: coturn's tool has the same filtering by a node" "$filtering" \
+        "$(discovered host Filtering ours)"
+    for server in stun ours; do
+        lab_flush box # Nothing that others have opened is to be taken for the node's.
+        finds "$kind" "$server"
+    done
     lab_remove host box
 done
 tap_end

@@ -21,7 +21,6 @@
 #include "tests/live/udp_end.h"
 
 enum {
-    FRIENDS_MAX = 64,
     RTO_US = 50000, /* The network is one cable; a filter's silence takes 79 times this. */
 };
 
@@ -48,44 +47,22 @@ static struct port_addr parsed(const char *ip, const char *port)
 
 /* --- serve ------------------------------------------------------------------------------------ */
 
-/* Whoever has been answered before may be answered from elsewhere. On the open internet that is too
- * little: one must have seen that the answer arrived. */
-struct friends {
-    struct port_addr addrs[FRIENDS_MAX];
-    size_t next;
-};
-
-static bool is_friend(const struct friends *friends, const struct port_addr *addr)
-{
-    for (size_t i = 0; i < FRIENDS_MAX; i++) {
-        if (port_addr_equal(&friends->addrs[i], addr)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void serve_one(const struct stun_server_config *config, struct friends *friends,
-                      const int sockets[STUN_LOCALS], uint8_t local)
+static void serve_one(const struct stun_server_config *config, const int sockets[STUN_LOCALS],
+                      uint8_t local)
 {
     uint8_t bytes[END_DATAGRAM_MAX];
     struct stun_server_question question = {.local = local};
     struct stun_server_reply reply;
     size_t len = end_receive(sockets[local], bytes, &question.from);
     question.request = slice_of(bytes, len);
-    question.may_change = is_friend(friends, &question.from);
     if (stun_server_answer(config, &question, &reply)) {
         end_send(sockets[reply.local], &reply.to, reply.bytes, reply.len);
-        if (!question.may_change) {
-            friends->addrs[friends->next++ % FRIENDS_MAX] = question.from;
-        }
     }
 }
 
 _Noreturn static void serve(char **words)
 {
     static const char software[] = "meshtwin stun_peer";
-    static struct friends friends;
     struct stun_server_config config = {.software = slice_of(software, sizeof software - 1),
                                         .has_other = strcmp(words[1], "-") != 0};
     nfds_t count = config.has_other ? STUN_LOCALS : 1;
@@ -101,7 +78,7 @@ _Noreturn static void serve(char **words)
     while (poll(polled, count, -1) > 0) {
         for (nfds_t i = 0; i < count; i++) {
             if (polled[i].revents != 0) {
-                serve_one(&config, &friends, sockets, (uint8_t)i);
+                serve_one(&config, sockets, (uint8_t)i);
             }
         }
     }

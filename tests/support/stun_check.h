@@ -133,7 +133,7 @@ static inline bool stun_check_read(struct slice bytes)
     return true;
 }
 
-static inline void stun_check_server(struct slice bytes, bool may_change, bool has_other)
+static inline void stun_check_server(struct slice bytes, bool has_other)
 {
     static const char software[] = "under test";
     struct stun_server_config config = {.software = slice_of(software, sizeof software - 1),
@@ -146,7 +146,6 @@ static inline void stun_check_server(struct slice bytes, bool may_change, bool h
         .request = bytes,
         .from = {.ip = {[15] = 7}, .port = {1, 1}},
         .local = has_other ? 2 : 0,
-        .may_change = may_change,
     };
     struct stun_server_reply reply;
     struct stun_message message;
@@ -156,7 +155,7 @@ static inline void stun_check_server(struct slice bytes, bool may_change, bool h
     }
     must(reply.len >= STUN_HEADER_LEN && reply.len <= STUN_ANSWER_MAX && reply.local < STUN_LOCALS);
     must(port_addr_equal(&reply.to, &question.from));
-    must(reply.local == question.local || (may_change && has_other && reply.len <= bytes.len));
+    must(reply.local == question.local || (has_other && reply.len <= bytes.len));
     must(stun_read(bytes, &request) && stun_read(slice_of(reply.bytes, reply.len), &message));
     must(message.class == STUN_SUCCESS || message.class == STUN_ERROR);
     must(memcmp(&message.id, &request.id, sizeof request.id) == 0);
@@ -186,9 +185,8 @@ static inline void stun_check_client(struct slice bytes)
 /* True when the bytes were accepted. */
 static inline bool stun_check(struct slice bytes)
 {
-    for (int i = 0; i < 4; i++) {
-        stun_check_server(bytes, i % 2 == 1, i / 2 == 1);
-    }
+    stun_check_server(bytes, false);
+    stun_check_server(bytes, true);
     stun_check_client(bytes);
     return stun_check_read(bytes);
 }

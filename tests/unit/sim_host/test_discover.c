@@ -55,6 +55,25 @@ Test(discover, is_no_business_of_whom_was_not_told_to)
     client_world_close(world);
 }
 
+/* Hosts of the simulator have one address. */
+Test(discover, a_server_whose_other_address_is_not_there_answers_from_one)
+{
+    open_world(NAPT_PRESET_PORT_RESTRICTED);
+    world->server.nat.has_stun_other = true;
+    world->server.nat.stun_other = world->bootstrap;
+    world->server.nat.stun_other.ip[15]++;
+    client_world_start(world);
+    struct nat_stun_view view;
+    nat_stun_of(nat_of(0), &view);
+    cr_expect_not(view.has_other);
+    cr_expect_lt(view.status, 0);
+    cr_expect_eq(view.lacking.ip[15], world->server.nat.stun_other.ip[15]);
+    cr_expect_eq(view.lacking.port[1], world->bootstrap.port[1]);
+    cr_expect_eq(nat_of(SERVERS)->counts.stun_heard, 1);
+    cr_expect_eq(nat_of(0)->counts.stun_served, 1);
+    client_world_close(world);
+}
+
 static void ask_often(struct node *node, void *arg)
 {
     struct port *port = node->core.port;

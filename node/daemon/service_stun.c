@@ -1,0 +1,28 @@
+/* service_stun.c - says what is not as it should be with STUN, when it begins. */
+#include "node/daemon/service_parts.h"
+
+static void tell_lacking(struct service *service, const struct node *node);
+
+void stun_tick(struct service *service)
+{
+    const struct node *node = service_node(service);
+    if (node != NULL) {
+        tell_lacking(service, node);
+    }
+}
+
+/* Whether the other address could be had is settled when the node starts. */
+static void tell_lacking(struct service *service, const struct node *node)
+{
+    struct nat_stun_view view;
+    nat_stun_of(&node->nat, &view);
+    if (view.status != ERR_OK && !service->stun.is_lacking_told) {
+        char addr[HOST_ADDR_TEXT_SIZE];
+        host_addr_format(&view.lacking, addr);
+        service_note(service, HOST_NOTE_WARNING,
+                     "stun: %s cannot be bound, so there is one address to answer from; "
+                     "--stun-other wants another of this machine's, with the node's port free",
+                     addr);
+        service->stun.is_lacking_told = true;
+    }
+}
