@@ -195,9 +195,7 @@ void node_on_work(struct node *node, struct port_work *work)
 
 void node_on_resolved(struct node *node, uint32_t ticket, int status, const struct port_addr *addr)
 {
-    (void)ticket;
-    (void)status;
-    (void)addr;
+    nat_on_resolved(&node->nat, ticket, status, addr);
     timerq_settle(&node->core.timers);
 }
 

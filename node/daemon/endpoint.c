@@ -41,6 +41,7 @@ bool endpoint_parse(const char *text, struct endpoint *endpoint, char reason[HOS
     if (*rest != ':' || !endpoint_parse_port(rest + 1, &endpoint->port)) {
         return refuse(reason, text, "the port is a number from 1 to 65535");
     }
+    endpoint->has_port = true;
     return true;
 }
 

@@ -18,6 +18,7 @@ enum {
 struct endpoint {
     char name[ENDPOINT_NAME_MAX + 1];
     uint16_t port;
+    bool has_port; /* It was given. */
 };
 
 /* False with a one-line reason. An IPv6 address with a port stands in brackets. */

@@ -205,7 +205,10 @@ static void copy_options(struct service *service, const struct service_options *
     own->bootstrap_count = 0;
     own->host.hooks = (struct host_hooks){
         .arg = service, .delivered = on_delivered, .traced = on_traced, .noted = on_noted};
-    service->config = options->node;
+    for (size_t i = 0; i < own->node.nat.stun_name_count; i++) {
+        own->node.nat.stun_names[i] = copy(own->node.nat.stun_names[i]);
+    }
+    service->config = own->node;
     service->config.bootstrap = NULL;
     service->config.bootstrap_count = 0;
     service->config.dht.join_wait_us = options->bootstrap_count > 0 ? JOIN_WAIT_US : 0;
@@ -219,6 +222,9 @@ static void free_all(struct service *service)
     free((char *)(uintptr_t)service->options.host.bind);
     free((char *)(uintptr_t)service->options.host.database);
     free((char *)(uintptr_t)service->options.key_path);
+    for (size_t i = 0; i < service->options.node.nat.stun_name_count; i++) {
+        free((char *)(uintptr_t)service->options.node.nat.stun_names[i]);
+    }
     free(service);
 }
 

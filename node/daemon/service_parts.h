@@ -63,7 +63,8 @@ struct health {
 };
 
 struct stun_told {
-    bool is_lacking_told; /* That there is no other address. */
+    bool is_lacking_told;            /* That there is no other address. */
+    uint32_t failures[NAT_STUN_MAX]; /* Of each name's lookups. */
 };
 
 struct service {

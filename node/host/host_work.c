@@ -34,6 +34,7 @@ struct question {
 static void job_run(uv_work_t *request);
 static void job_done(uv_work_t *request, int status);
 static void question_done(void *arg, int status, const struct port_addr *addrs, size_t count);
+static bool can_reach(const struct host *host, const struct port_addr *addr);
 static bool name_split(const char *text, char name[NAME_SIZE], uint16_t *port);
 static void lookup_done(uv_getaddrinfo_t *request, int status, struct addrinfo *found);
 static int status_of(int uv_status);
@@ -102,13 +103,26 @@ static void question_done(void *arg, int status, const struct port_addr *addrs, 
     struct question *question = arg;
     struct host_life *life = question->life;
     if (!life->is_over) {
+        size_t first = 0;
+        while (first < count && !can_reach(life->host, &addrs[first])) {
+            first++;
+        }
+        status = status == ERR_OK && first == count ? ERR_UNREACHABLE : status;
         host_entry_begin(life->host);
         node_on_resolved(life->host->node, question->ticket, status,
-                         count > 0 ? &addrs[0] : &nowhere);
+                         first < count ? &addrs[first] : &nowhere);
         host_entry_end(life->host);
     }
     free(question);
     host_life_return(life);
+}
+
+/* A main path that is bound to an address sends to those of its family alone. */
+static bool can_reach(const struct host *host, const struct port_addr *addr)
+{
+    static const uint8_t any[sizeof addr->ip];
+    const struct port_addr *own = &host->port.local;
+    return memcmp(own->ip, any, sizeof any) == 0 || host_addr_is_v4(own) == host_addr_is_v4(addr);
 }
 
 void host_resolve_name(struct host_loop *loop, const char *text, uint16_t port,

@@ -16,7 +16,6 @@
 #include "node/nat/stun_client.h"
 
 enum {
-    STUN_PORT = 3478, /* RFC 8489 section 18.6. */
     RTO_US = 250000,
     LIMIT_US = 4000000, /* Four requests, the last with two seconds to be answered. */
     DATAGRAM_MAX = 1500,
@@ -88,14 +87,11 @@ static void find_server(struct server *server)
     struct host_loop *loop;
     char reason[HOST_REASON_SIZE];
     must(endpoint_parse(server->text, &endpoint, reason)); /* Looked at before. */
-    const char *text = server->text;
-    const char *last = text + strlen(text) - 1;
-    bool has_port = strchr(text, ':') != NULL && *last != ']';
     if (host_loop_open(&loop, reason) != ERR_OK) {
         return;
     }
-    host_resolve_name(loop, endpoint.name, has_port ? endpoint.port : STUN_PORT, on_resolved,
-                      server);
+    host_resolve_name(loop, endpoint.name, endpoint.has_port ? endpoint.port : STUN_PORT,
+                      on_resolved, server);
     uv_run(host_loop_uv(loop), UV_RUN_DEFAULT);
     host_loop_close(loop);
 }

@@ -20,7 +20,6 @@ enum {
     BIRTHDAY_SOCKETS = 256, /* With 1,024 ports tried from the other side: 98 %, node/nat/nat.h. */
     GROUP_BURST_S = 2,      /* Seconds' worth that an address group may send at once. */
     PASSPHRASE_MAX = 1024,
-    STUN_WRONG = NAT_STUN_MAX + 1,
 };
 
 static const char *const reach_names[] = {"auto", "public", "client", NULL};
@@ -57,8 +56,8 @@ const struct option settings_options[] = {
      "do not ask the router for a port"},
     {0, "birthday", NULL, OPTION_FLAG, AT(birthday), NULL,
      "try hundreds of ports where nothing less gets off a relay"},
-    {0, "stun", "ADDR:PORT,...", OPTION_LIST, AT(stun), NULL,
-     "STUN servers that tell where they see it: IPv4:port, [IPv6]:port"},
+    {0, "stun", "HOST:PORT,...", OPTION_LIST, AT(stun), NULL,
+     "STUN servers that tell where they see it (default port 3478)"},
     {0, "stun-server", NULL, OPTION_FLAG, AT(stun_server), NULL,
      "answer STUN requests on the node's own port"},
     {0, "stun-other", "IP", OPTION_TEXT, AT(stun_other), NULL,
@@ -102,11 +101,10 @@ static void set_defaults(struct settings *settings);
 static struct option_table table_of(struct settings *settings);
 static bool parse_words(int count, char **words, struct settings *settings, char *error,
                         size_t error_size);
-static size_t stun_parse(const struct option_list *texts, struct port_addr addrs[NAT_STUN_MAX]);
 static bool complete(struct settings *settings, char reason[HOST_REASON_SIZE]);
 static bool limits_are_sound(const struct settings *settings, char reason[HOST_REASON_SIZE]);
 static char *default_http(uint64_t port);
-static void split_bootstrap(struct settings *settings);
+static void split(const struct option_list *list, char ***items, size_t *count);
 static char *state_folder(char reason[HOST_REASON_SIZE]);
 static char *print_option(const struct settings *settings, size_t index);
 
@@ -169,7 +167,8 @@ bool settings_reread(int count, char **words, struct settings *settings, struct 
         text_add(errors, "meshnode: %s\n", error);
         return false;
     }
-    split_bootstrap(settings);
+    split(&settings->bootstrap, &settings->peers, &settings->peer_count);
+    split(&settings->stun, &settings->stun_servers, &settings->stun_server_count);
     if (!complete(settings, reason)) {
         text_add(errors, "meshnode: %s\n", reason);
         return false;
@@ -186,6 +185,10 @@ void settings_free(struct settings *settings)
         free(settings->peers[i]);
     }
     free(settings->peers);
+    for (size_t i = 0; i < settings->stun_server_count; i++) {
+        free(settings->stun_servers[i]);
+    }
+    free(settings->stun_servers);
     free(settings->file_text);
     option_list_free(&settings->bootstrap);
     option_list_free(&settings->stun);
@@ -201,7 +204,6 @@ void settings_nat(const struct settings *settings, struct nat_config *nat)
     nat->reach = (uint8_t)(is_untold ? NAT_REACH_PUBLIC : reach);
     nat->is_relay = !settings->no_relay;
     settings_stun(settings, nat);
-    nat->stun_count = (uint8_t)stun_parse(&settings->stun, nat->stun);
     nat->has_mapping = !settings->no_port_mapping && !settings->masking;
     nat->birthday_sockets = settings->birthday ? BIRTHDAY_SOCKETS : 0;
 }
@@ -344,28 +346,6 @@ static bool parse_words(int count, char **words, struct settings *settings, char
     return ok;
 }
 
-/* How many there are; STUN_WRONG when one is none, or they are too many. */
-static size_t stun_parse(const struct option_list *texts, struct port_addr addrs[NAT_STUN_MAX])
-{
-    size_t count = 0;
-    for (size_t i = 0; i < texts->count; i++) {
-        for (const char *at = texts->items[i]; *at != '\0';) {
-            char text[HOST_ADDR_TEXT_SIZE];
-            size_t len = strcspn(at, ",");
-            if (len >= sizeof text || count == NAT_STUN_MAX) {
-                return STUN_WRONG;
-            }
-            memcpy(text, at, len);
-            text[len] = '\0';
-            if (len > 0 && !host_addr_parse(text, &addrs[count++])) {
-                return STUN_WRONG;
-            }
-            at += len + (at[len] == ',');
-        }
-    }
-    return count;
-}
-
 /* Fills in what nobody gave and what follows from the rest. */
 static bool complete(struct settings *settings, char reason[HOST_REASON_SIZE])
 {
@@ -374,13 +354,7 @@ static bool complete(struct settings *settings, char reason[HOST_REASON_SIZE])
                  (unsigned long long)settings->port);
         return false;
     }
-    if (!limits_are_sound(settings, reason) || !settings_stun_is_sound(settings, reason)) {
-        return false;
-    }
-    struct port_addr stun[NAT_STUN_MAX];
-    if (stun_parse(&settings->stun, stun) == STUN_WRONG) {
-        snprintf(reason, HOST_REASON_SIZE,
-                 "--stun is at most %d of IPv4:port or [IPv6]:port, no names", NAT_STUN_MAX);
+    if (!limits_are_sound(settings, reason) || !settings_stun_complete(settings, reason)) {
         return false;
     }
     for (size_t i = 0; i < settings->peer_count; i++) {
@@ -452,15 +426,14 @@ static char *default_http(uint64_t port)
 }
 
 /* "a:1,b:2" and "c:3" are three. */
-static void split_bootstrap(struct settings *settings)
+static void split(const struct option_list *list, char ***items, size_t *count)
 {
-    for (size_t i = 0; i < settings->bootstrap.count; i++) {
-        for (const char *at = settings->bootstrap.items[i]; *at != '\0';) {
+    for (size_t i = 0; i < list->count; i++) {
+        for (const char *at = list->items[i]; *at != '\0';) {
             size_t len = strcspn(at, ",");
             if (len > 0) {
-                settings->peers =
-                    text_grow(settings->peers, settings->peer_count, sizeof *settings->peers);
-                settings->peers[settings->peer_count++] = text_copy(at, len);
+                *items = text_grow(*items, *count, sizeof **items);
+                (*items)[(*count)++] = text_copy(at, len);
             }
             at += len + (at[len] == ',');
         }

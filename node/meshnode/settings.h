@@ -63,6 +63,8 @@ struct settings {
     size_t own_count;
     char **peers; /* bootstrap, one by one. */
     size_t peer_count;
+    char **stun_servers; /* The same of stun, each with a port. */
+    size_t stun_server_count;
     bool is_http_default; /* Nobody asked for it: no reason not to start. */
 };
 
@@ -78,8 +80,9 @@ bool settings_reread(int count, char **words, struct settings *settings, struct 
 
 /* Whether strangers can reach the node, and whether it relays. */
 void settings_nat(const struct settings *settings, struct nat_config *nat);
-/* settings_stun.c: STUN, of which settings_nat fills in the rest. False with a reason. */
-bool settings_stun_is_sound(const struct settings *settings, char reason[HOST_REASON_SIZE]);
+/* settings_stun.c. The servers get their ports; false with a reason. */
+bool settings_stun_complete(struct settings *settings, char reason[HOST_REASON_SIZE]);
+/* A part of settings_nat. Names are borrowed. */
 void settings_stun(const struct settings *settings, struct nat_config *nat);
 /* The limits for peers among them. */
 void settings_guard(const struct settings *settings, struct guard_config *guard);

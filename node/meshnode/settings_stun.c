@@ -1,28 +1,65 @@
 /* settings_stun.c - whom the node asks where it is seen, and from where it answers such questions.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "node/base/must.h"
+#include "node/cli/text.h"
+#include "node/daemon/endpoint.h"
 #include "node/meshnode/settings.h"
+#include "node/nat/stun.h"
 
+static bool server_complete(char **server, char reason[HOST_REASON_SIZE]);
 static bool other_is_sound(const struct settings *settings, char reason[HOST_REASON_SIZE]);
 static bool ip_parse(const char *text, struct port_addr *addr);
 static bool is_any(const struct port_addr *addr);
 static bool refuse(char reason[HOST_REASON_SIZE], const char *why);
 
-bool settings_stun_is_sound(const struct settings *settings, char reason[HOST_REASON_SIZE])
+bool settings_stun_complete(struct settings *settings, char reason[HOST_REASON_SIZE])
 {
+    if (settings->stun_server_count > NAT_STUN_MAX) {
+        snprintf(reason, HOST_REASON_SIZE, "--stun is at most %d servers, not %zu", NAT_STUN_MAX,
+                 settings->stun_server_count);
+        return false;
+    }
+    for (size_t i = 0; i < settings->stun_server_count; i++) {
+        if (!server_complete(&settings->stun_servers[i], reason)) {
+            return false;
+        }
+    }
     return settings->stun_other == NULL || other_is_sound(settings, reason);
 }
 
 void settings_stun(const struct settings *settings, struct nat_config *nat)
 {
+    for (size_t i = 0; i < settings->stun_server_count; i++) {
+        const char *server = settings->stun_servers[i];
+        if (host_addr_parse(server, &nat->stun[nat->stun_count])) {
+            nat->stun_count++;
+        } else {
+            nat->stun_names[nat->stun_name_count++] = server;
+        }
+    }
     nat->is_stun_server = settings->stun_server;
     nat->has_stun_other = settings->stun_other != NULL;
     if (nat->has_stun_other) {
         must(ip_parse(settings->stun_other, &nat->stun_other));
     }
+}
+
+static bool server_complete(char **server, char reason[HOST_REASON_SIZE])
+{
+    struct endpoint endpoint;
+    char why[HOST_REASON_SIZE];
+    if (!endpoint_parse(*server, &endpoint, why)) {
+        snprintf(reason, HOST_REASON_SIZE, "--stun: %.200s", why);
+        return false;
+    }
+    const char *format = strchr(endpoint.name, ':') != NULL ? "[%s]:%u" : "%s:%u";
+    free(*server);
+    *server = text_format(format, endpoint.name, endpoint.has_port ? endpoint.port : STUN_PORT);
+    return true;
 }
 
 /* A node that is bound to all addresses answers from whichever the kernel takes, so clients could

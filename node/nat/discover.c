@@ -1,6 +1,7 @@
 /* discover.c - STUN on the node's own socket: servers tell where they see us, and what our box lets
  * in. What others ask us goes on to stun_role.c.
  *
+ *      names of servers -> addresses; again later where there is none
  *      address of ours, or another one -> questions to every server -> sights for classify.h
  *      the first with a second address -> answers from elsewhere: do they come?
  *                                      -> then questions to that address: the same mapping?
@@ -10,15 +11,22 @@
  */
 #include <string.h>
 
+#include "node/base/must.h"
 #include "node/nat/nat_parts.h"
 
 /* Filters are tried twice as fast as RFC 8489 section 6.2.1 has it: what does not come is no
  * congestion. */
 #define FILTER_RTO_US (STUN_RTO_US / 2)
 #define AGAIN_US      (60 * NAT_SECOND) /* However often our address changes. */
+#define NAME_WAIT_US  NAT_SECOND        /* After a name could not be looked up; doubles, */
+#define NAME_WAITS    6                 /* so often. */
 
+static bool has_servers(const struct nat_config *config);
 static void add(struct nat_discovery *discovery, const struct stun_client_options *options);
-static void ask_due(struct nat_discovery *discovery);
+static void go_on(struct nat_discovery *discovery);
+static uint64_t look_up_due(struct nat_discovery *discovery);
+static void name_failed(const struct nat_discovery *discovery, struct nat_name *name);
+static uint64_t ask_due(struct nat_discovery *discovery);
 static void on_timer(struct timer *timer);
 static void note_miss(const struct nat_discovery *discovery, const struct stun_client *client);
 static void try_mapping(struct nat_discovery *discovery);
@@ -29,7 +37,7 @@ static enum classify_probe probe_of(const struct stun_client *client);
 void nat_discover(struct nat *nat)
 {
     const struct nat_config *config = nat->config;
-    struct nat_work *work = config->stun_count > 0 ? nat_work_of(nat) : NULL;
+    struct nat_work *work = has_servers(config) ? nat_work_of(nat) : NULL;
     if (work == NULL || nat->is_stopping) {
         return;
     }
@@ -50,7 +58,7 @@ void nat_discover(struct nat *nat)
     for (uint32_t i = 0; i < config->stun_count; i++) {
         add(discovery, &(struct stun_client_options){.server = config->stun[i]});
     }
-    ask_due(discovery);
+    go_on(discovery);
 }
 
 void nat_discover_stop(struct nat *nat)
@@ -60,9 +68,27 @@ void nat_discover_stop(struct nat *nat)
     }
 }
 
+/* A lookup that an earlier discovery has begun has found the same. */
+void nat_on_resolved(struct nat *nat, uint32_t ticket, int status, const struct port_addr *addr)
+{
+    struct nat_discovery *discovery = nat->work != NULL ? nat->work->discovery : NULL;
+    must(discovery != NULL && ticket < nat->config->stun_name_count);
+    struct nat_name *name = &discovery->names[ticket];
+    if (nat->is_stopping || name->state == NAT_NAME_KNOWN) {
+        return;
+    }
+    if (status == ERR_OK) {
+        *name = (struct nat_name){.state = NAT_NAME_KNOWN};
+        add(discovery, &(struct stun_client_options){.server = *addr});
+    } else {
+        name_failed(discovery, name);
+    }
+    go_on(discovery);
+}
+
 bool nat_discover_hear(struct nat *nat, int path, const struct port_addr *from, struct slice bytes)
 {
-    bool is_ours = nat->config->stun_count > 0 || nat->config->is_stun_server;
+    bool is_ours = has_servers(nat->config) || nat->config->is_stun_server;
     if (!is_ours || path != PORT_MAIN_PATH || !stun_is_message(bytes)) {
         return false;
     }
@@ -75,7 +101,7 @@ bool nat_discover_hear(struct nat *nat, int path, const struct port_addr *from, 
         if (stun_client_hear(client, core_now(nat->core), from, bytes)) {
             nat->counts.stun_heard++;
             on_ended(discovery, client);
-            ask_due(discovery);
+            go_on(discovery);
             return true;
         }
     }
@@ -83,6 +109,11 @@ bool nat_discover_hear(struct nat *nat, int path, const struct port_addr *from, 
         nat_stun_answer(nat, 0, from, bytes);
     }
     return true;
+}
+
+static bool has_servers(const struct nat_config *config)
+{
+    return config->stun_count + config->stun_name_count > 0;
 }
 
 static void add(struct nat_discovery *discovery, const struct stun_client_options *options)
@@ -95,8 +126,55 @@ static void add(struct nat_discovery *discovery, const struct stun_client_option
     }
 }
 
-/* Sends what is due, and waits for what is next. */
-static void ask_due(struct nat_discovery *discovery)
+/* Does what is due, and waits for what is next. Names that are nowhere hold nothing up. */
+static void go_on(struct nat_discovery *discovery)
+{
+    struct timerq *timers = &discovery->nat->core->timers;
+    uint64_t now_us = core_now(discovery->nat->core);
+    uint64_t names_us = look_up_due(discovery);
+    uint64_t next_us = ask_due(discovery);
+    if (next_us == PORT_NEVER && discovery->is_filtering) {
+        try_mapping(discovery);
+        next_us = ask_due(discovery);
+    }
+    next_us = names_us < next_us ? names_us : next_us;
+    timer_stop(timers, &discovery->timer);
+    if (next_us != PORT_NEVER) {
+        timer_start(timers, &discovery->timer, next_us > now_us ? next_us - now_us : 0, on_timer);
+    }
+}
+
+/* Returns when the next one is. */
+static uint64_t look_up_due(struct nat_discovery *discovery)
+{
+    const struct nat_config *config = discovery->nat->config;
+    struct port *port = discovery->nat->core->port;
+    uint64_t next_us = PORT_NEVER;
+    for (uint32_t i = 0; i < config->stun_name_count; i++) {
+        struct nat_name *name = &discovery->names[i];
+        if (name->state == NAT_NAME_WAITING && name->due_us <= core_now(discovery->nat->core)) {
+            name->state = NAT_NAME_ASKED;
+            if (port->ops->resolve(port, config->stun_names[i], i) != ERR_OK) {
+                name_failed(discovery, name);
+            }
+        }
+        if (name->state == NAT_NAME_WAITING && name->due_us < next_us) {
+            next_us = name->due_us;
+        }
+    }
+    return next_us;
+}
+
+static void name_failed(const struct nat_discovery *discovery, struct nat_name *name)
+{
+    uint32_t doublings = name->failures < NAME_WAITS ? name->failures : NAME_WAITS;
+    name->state = NAT_NAME_WAITING;
+    name->due_us = core_now(discovery->nat->core) + (NAME_WAIT_US << doublings);
+    name->failures++;
+}
+
+/* Sends what is due, and returns when the next is. */
+static uint64_t ask_due(struct nat_discovery *discovery)
 {
     struct core *core = discovery->nat->core;
     uint64_t now_us = core_now(core);
@@ -118,18 +196,12 @@ static void ask_due(struct nat_discovery *discovery)
         uint64_t due_us = stun_client_next_us(client);
         next_us = due_us < next_us ? due_us : next_us;
     }
-    timer_stop(&core->timers, &discovery->timer);
-    if (next_us != PORT_NEVER) {
-        timer_start(&core->timers, &discovery->timer, next_us > now_us ? next_us - now_us : 0,
-                    on_timer);
-    } else if (discovery->is_filtering) {
-        try_mapping(discovery);
-    }
+    return next_us;
 }
 
 static void on_timer(struct timer *timer)
 {
-    ask_due(container_of(timer, struct nat_discovery, timer));
+    go_on(container_of(timer, struct nat_discovery, timer));
 }
 
 /* A server that has named its other address sends from there when it is asked to. */
@@ -151,7 +223,6 @@ static void try_mapping(struct nat_discovery *discovery)
     add(discovery, &(struct stun_client_options){.server = discovery->server});
     add(discovery, &(struct stun_client_options){.server = third});
     add(discovery, &(struct stun_client_options){.server = discovery->other});
-    ask_due(discovery);
 }
 
 static void on_ended(struct nat_discovery *discovery, const struct stun_client *client)

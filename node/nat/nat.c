@@ -25,7 +25,8 @@ int nat_init(struct nat *nat, struct core *core, const struct nat_config *config
              const struct nat_hooks *hooks)
 {
     must(hooks->sample != NULL && hooks->presence != NULL && hooks->serving != NULL);
-    if (config->relays_wanted < 1 || config->relays_wanted > PRESENCE_RELAYS_MAX) {
+    if (config->relays_wanted < 1 || config->relays_wanted > PRESENCE_RELAYS_MAX ||
+        config->stun_count + config->stun_name_count > NAT_STUN_MAX) {
         return ERR_INVALID;
     }
     *nat = (struct nat){.core = core,

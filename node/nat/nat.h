@@ -13,7 +13,7 @@
  *      direct            PUNCH, PUNCH_GO -> probes both ways -> hooks.proved -> moved  punch.c
  *      without UDP       PUNCH, PUNCH_GO -> calls both ways -> one stream -> moved     meet.c
  *      silence           probes; circuit -> probe through it -> moved                  rescue.c
- *      who sees us       STUN -> servers                                               discover.c
+ *      who sees us       names -> servers; STUN -> servers                             discover.c
  *      whom we see       others -> STUN -> us, at two addresses if there are           stun_role.c
  *      for others        reservations, circuits, accounts                              relay.c
  *      a port            PCP, NAT-PMP -> router -> am I reachable now?                 map.c
@@ -50,9 +50,11 @@ struct nat_config {
      * others see it that no box is in the way. Ports do not matter. */
     struct port_addr own[NAT_OWN_MAX];
     uint8_t own_count;
-    struct port_addr stun[NAT_STUN_MAX]; /* Servers to be asked where they see us. */
+    struct port_addr stun[NAT_STUN_MAX]; /* Servers to be asked where they see us, */
     uint8_t stun_count;
-    bool is_stun_server;         /* We answer such questions, */
+    const char *stun_names[NAT_STUN_MAX]; /* and some by name, "name:port", borrowed: */
+    uint8_t stun_name_count;              /* at most NAT_STUN_MAX of both. */
+    bool is_stun_server;                  /* We answer such questions, */
     bool has_stun_other;         /* and from another address of this machine as well (RFC 5780): */
     struct port_addr stun_other; /* that. Its port does not matter. */
     uint8_t reach;               /* enum nat_reach */
@@ -265,6 +267,9 @@ void nat_on_hung_up(struct nat *nat, const struct message_from *from,
 void nat_on_unreachable(struct nat *nat, const struct port_addr *addrs, uint32_t count);
 void nat_on_path(struct nat *nat, int path, enum port_path_event event);
 
+/* Answers to lookups of names: nobody else's yet. */
+void nat_on_resolved(struct nat *nat, uint32_t ticket, int status, const struct port_addr *addr);
+
 /* Every datagram comes here first. True when it was none of a mesh: from our router, which answers
  * requests for ports to the main path, or STUN's, which can be none of ours (stun.h). */
 bool nat_on_datagram(struct nat *nat, int path, const struct port_addr *from, struct slice bytes);
@@ -355,6 +360,8 @@ struct nat_stun_view {
     struct port_addr lacking; /* What could not be opened then; port 0: any. */
 };
 void nat_stun_of(const struct nat *nat, struct nat_stun_view *view);
+/* How often in a row the STUN server's name of that number could not be looked up. */
+uint32_t nat_stun_failures(const struct nat *nat, uint32_t number);
 
 const char *nat_check(const struct nat *nat);
 

@@ -296,6 +296,19 @@ struct nat_map {
 
 enum { NAT_QUESTIONS_MAX = NAT_STUN_MAX + 2 };
 
+enum nat_name_state {
+    NAT_NAME_WAITING, /* For its turn to be looked up. */
+    NAT_NAME_ASKED,
+    NAT_NAME_KNOWN,
+};
+
+/* A server's name. */
+struct nat_name {
+    uint8_t state;     /* enum nat_name_state */
+    uint32_t failures; /* In a row. */
+    uint64_t due_us;   /* WAITING */
+};
+
 struct nat_discovery {
     struct nat *nat;
     struct timer timer;
@@ -306,6 +319,7 @@ struct nat_discovery {
     bool is_filtering; /* Its answers from there are waited for. */
     uint8_t count;
     struct stun_client clients[NAT_QUESTIONS_MAX];
+    struct nat_name names[NAT_STUN_MAX]; /* In the order of the configuration. */
 };
 
 /* --- stun_role.c: another address to answer STUN from ------------------------------------------

@@ -25,6 +25,7 @@
 
 enum {
     STUN_COOKIE = 0x2112a442, /* Section 5. */
+    STUN_PORT = 3478,         /* Where servers are: section 18.6. */
     STUN_HEADER_LEN = 20,
     STUN_ID_LEN = 12,
     STUN_FINGERPRINT_XOR = 0x5354554e, /* Section 14.7. */

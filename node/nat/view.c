@@ -75,6 +75,13 @@ void nat_stun_of(const struct nat *nat, struct nat_stun_view *view)
     }
 }
 
+uint32_t nat_stun_failures(const struct nat *nat, uint32_t number)
+{
+    must(number < nat->config->stun_name_count);
+    const struct nat_discovery *discovery = nat->work != NULL ? nat->work->discovery : NULL;
+    return discovery != NULL ? discovery->names[number].failures : 0;
+}
+
 const char *nat_map_text(enum nat_map_state state)
 {
     static const char *const texts[] = {

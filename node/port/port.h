@@ -131,7 +131,8 @@ struct port_ops {
     /* Where the router in front of this machine takes requests for ports (RFC 6887 section 8.1).
      * False: none is known. It changes when the machine moves; whoever cares asks again. */
     bool (*gateway)(struct port *port, struct port_addr *addr);
-    /* Name to addresses; the answer comes by node_on_resolved() with the same ticket. */
+    /* A name, as the host writes them, to the first of its addresses that the main path can send
+     * to; the answer comes by node_on_resolved() with the same ticket. */
     int (*resolve)(struct port *port, const char *name, uint32_t ticket);
 
     /* Entropy for keys, seeds, nonces. Cannot fail. Protocol jitter uses the node's own rng. */

@@ -377,6 +377,8 @@ bad_starts()
         --control "$live_folder/$(printf 'c%.0s' {1..120})"
     refuses 'a database of another node' 8 'ledger.db' --db "$live_folder/one/ledger.db"
     refuses 'a passphrase file that is not there' 8 'passphrase file' --passphrase-file /nowhere
+    refuses 'a STUN server that is none' 2 'stun: .*host:port' --stun 'stun server:3478'
+    refuses 'too many STUN servers' 2 'at most 4' --stun 192.0.2.1,192.0.2.2,a,b --stun c:3478
     refuses 'an address to answer STUN from, for no STUN server' 2 'wants --stun-server' \
         --stun-other "$(live_addr 98)"
     refuses 'such an address for a node at all of them' 2 'wants --host' \

@@ -103,4 +103,34 @@ for kind in full_cone restricted port_restricted symmetric; do
     done
     lab_remove host box
 done
+# named NAME PLACE [options] runs a node that knows the names in $lab_folder/hosts, and as name
+# server only its own machine, where there is none.
+named()
+{
+    touch "$lab_folder/hosts" "$lab_folder/resolv.conf"
+    {
+        echo '#!/bin/sh -e'
+        echo "mount --bind $lab_folder/hosts /etc/hosts"
+        echo "mount --bind $lab_folder/resolv.conf /etc/resolv.conf"
+        echo "exec $node \"\$@\""
+    } >"$lab_folder/named"
+    chmod +x "$lab_folder/named"
+    node=$lab_folder/named run "$@"
+}
+
+has_heard()
+{
+    [ "$(ctl_field "$1" .nat.stun_heard status)" -ge 1 ]
+}
+
+lab_box box port_restricted
+lab_host host box
+named names host --reach client --stun ours.example.invalid
+tap_check 'a name that nobody has is said' wait_for grep -q \
+    'the name in ours\.example\.invalid:3478 cannot be looked up' "$lab_folder/node-names.log"
+echo "${lab_address[ours]} ours.example.invalid" >>"$lab_folder/hosts"
+tap_check 'and looked up until somebody has it' wait_for has_heard names
+tap_same 'a server asked by its name tells the address' "${lab_address[box]}" \
+    "$(ctl_field names '.nat.observed | sub(":[0-9]+$"; "")' status)"
+lab_stop node-names TERM
 tap_end

@@ -13,6 +13,19 @@ static void expect_endpoint(const char *text, const char *name, uint16_t port)
     cr_assert(endpoint_parse(text, &endpoint, reason), "%s: %s", text, reason);
     cr_expect_str_eq(endpoint.name, name, "%s", text);
     cr_expect_eq(endpoint.port, port, "%s", text);
+    cr_expect(endpoint.has_port || port == HOST_PORT, "%s", text);
+}
+
+Test(endpoint, it_is_known_whether_a_port_was_given)
+{
+    static const char *const texts[] = {"node-a", "[::1]", "::1", "node-a:8468", "[::1]:8468"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct endpoint endpoint;
+        char reason[HOST_REASON_SIZE];
+        cr_assert(endpoint_parse(texts[i], &endpoint, reason), "%s", reason);
+        cr_expect_eq(endpoint.port, HOST_PORT);
+        cr_expect_eq(endpoint.has_port, i >= 3, "%s", texts[i]);
+    }
 }
 
 static void expect_none(const char *text)

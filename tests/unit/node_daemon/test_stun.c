@@ -213,21 +213,28 @@ Test(stun, a_taken_port_leaves_one_address)
 }
 
 /* RFC 5780 between two services: one question, two for answers from elsewhere, and three at one
- * moment. What such addresses say of a mapping counts for nothing: they are private. */
+ * moment. What such addresses say of a mapping counts for nothing: they are private. A name whose
+ * addresses are of the other family is noted, and holds up nothing. */
 Test(stun, a_node_finds_out_by_another_that_nothing_filters, .timeout = 60)
 {
     struct notes notes;
     struct service *service = open_server(other_ip, &notes);
     struct service_options options = {.host = {.bind = "127.26.76.3"}};
     node_config_default(&options.node);
-    options.node.nat.stun[0] = host_addr(service_host(service));
-    options.node.nat.stun_count = 1;
+    struct port_addr own = host_addr(service_host(service));
+    char server[HOST_ADDR_TEXT_SIZE];
+    host_addr_format(&own, server);
+    options.node.nat.stun_names[0] = "[::1]:3478";
+    options.node.nat.stun_names[1] = server;
+    options.node.nat.stun_name_count = 2;
     struct notes client_notes;
     struct service *client = open_node(&options, &client_notes);
+    memset(server, 0, sizeof server); /* It was ours alone. */
     const struct nat *nat = &service_node(client)->nat;
-    while (nat->counts.stun_heard < 6) {
+    while (nat->counts.stun_heard < 6 || client_notes.warning[0] == '\0') {
         uv_run(host_loop_uv(loop), UV_RUN_ONCE);
     }
+    cr_expect_not_null(strstr(client_notes.warning, "[::1]:3478"), "%s", client_notes.warning);
     struct nat_class class;
     nat_class_of(nat, &class);
     cr_expect_eq(class.filtering, NAT_FILTERING_ENDPOINT_INDEPENDENT);

@@ -11,11 +11,10 @@ enum { SERVERS = 4 };
 static struct client_world *world;
 static struct napt_config config; /* Of the box, which borrows it. */
 
-/* The first server answers; the client, behind a box, asks it. */
+/* The first server answers; the client, behind a box, asks it. One host may come later. */
 static void open_world(enum napt_preset preset)
 {
-
-    world = client_world_open(SERVERS, 1, 23);
+    world = client_world_open(SERVERS, 2, 23);
     napt_preset_config(preset, &config);
     uint32_t box = world_add_box(world->world, 100, &config, WORLD_BOX_NONE);
     struct host *host = world_host(world->world, world_add_host_behind(world->world, box));
@@ -40,6 +39,57 @@ Test(discover, tells_a_node_where_it_is_seen)
     cr_expect_eq(ip, napt_external_ip(world_box(world->world, 0)));
     cr_expect_eq(client->counts.stun_heard, 1, "once is enough");
     cr_expect_eq(nat_of(0)->counts.stun_served, 1);
+    client_world_close(world);
+}
+
+static void ask_by_name(const char *name)
+{
+    world->client.nat.stun_count = 0;
+    world->client.nat.stun_names[0] = name;
+    world->client.nat.stun_name_count = 1;
+}
+
+Test(discover, asks_a_server_by_its_name)
+{
+    open_world(NAPT_PRESET_PORT_RESTRICTED);
+    ask_by_name("node-0");
+    client_world_start(world);
+    cr_expect_eq(nat_of(SERVERS)->counts.stun_heard, 1);
+    cr_expect_eq(nat_of(0)->counts.stun_served, 1);
+    cr_expect_eq(nat_stun_failures(nat_of(SERVERS), 0), 0);
+    client_world_close(world);
+}
+
+/* After 0, 1, 3, 7, 15, 31 and 63 s, and then every 64 s: at some point somebody has the name. */
+Test(discover, looks_a_name_up_until_it_is_found)
+{
+    open_world(NAPT_PRESET_PORT_RESTRICTED);
+    ask_by_name("node-5");
+    client_world_start(world);
+    cr_expect_eq(nat_stun_failures(nat_of(SERVERS), 0), 5);
+    client_world_run(world, 90 * CLIENT_SECOND);
+    cr_expect_eq(nat_stun_failures(nat_of(SERVERS), 0), 7);
+    uint32_t late = world_add_host(world->world, 200);
+    cr_assert_eq(late, SERVERS + 1);
+    host_place(world_host(world->world, late), &(struct net_site){0}, world_seed(world->world));
+    cr_assert_eq(host_start(world_host(world->world, late), &world->server), ERR_OK);
+    client_world_run(world, 64 * CLIENT_SECOND);
+    cr_expect_eq(nat_stun_failures(nat_of(SERVERS), 0), 0);
+    cr_expect_eq(nat_of(SERVERS)->counts.stun_heard, 1);
+    cr_expect_eq(nat_of(late)->counts.stun_served, 1);
+    client_world_run(world, 600 * CLIENT_SECOND);
+    cr_expect_eq(nat_of(SERVERS)->counts.stun_heard, 1, "once is enough");
+    client_world_close(world);
+}
+
+Test(discover, a_name_that_nobody_has_holds_up_no_other_server)
+{
+    open_world(NAPT_PRESET_PORT_RESTRICTED);
+    world->client.nat.stun_names[0] = "nobody";
+    world->client.nat.stun_name_count = 1;
+    client_world_start(world);
+    cr_expect_eq(nat_of(SERVERS)->counts.stun_heard, 1);
+    cr_expect_gt(nat_stun_failures(nat_of(SERVERS), 0), 0);
     client_world_close(world);
 }
 
