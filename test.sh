@@ -11,8 +11,8 @@ usage: ./test.sh [--fast | --nightly | --coverage] [--only STEP[,STEP...]]
   (no option)   everything that every change must pass; under 15 minutes on two cores
   --fast        unit, contract and simulator tests under sanitizers, house rules, command line and
                 determinism of the small mesh; under 2 minutes
-  --nightly     the same as without option, with ten minutes per fuzz target, more seeds, and the static
-                analyzer as deep as it goes
+  --nightly     the same as without option, with ten minutes per fuzz target, more seeds, and the
+                static analyzer as deep as it goes
   --coverage    unit, contract and simulator tests only, with a line coverage report
   --only STEP   just these steps, after the builds they need (names: first column of the output)
   -h, --help    this text

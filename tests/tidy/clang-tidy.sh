@@ -10,8 +10,8 @@ if ! command -v clang-tidy >/dev/null; then
     exit 0
 fi
 
-# Nearly all of the time goes to the static analyzer's paths. By day it follows fewer of them in each
-# function than its own 225,000 steps (clang's analyzer option max-nodes), by night all.
+# Nearly all of the time goes to the static analyzer's paths. By day it takes fewer steps in each
+# function than its own 225,000 (clang's analyzer option max-nodes), by night all.
 depth=
 if [ "${MESHTWIN_NIGHTLY:-0}" != 1 ]; then
     depth='--extra-arg=-Xclang --extra-arg=-analyzer-config --extra-arg=-Xclang
