@@ -137,3 +137,19 @@ Test(punch, meets_by_a_stream_through_boxes_that_refuse)
     cr_assert(get_through(world));
     client_world_close(world);
 }
+
+/* An idle stream is closed after three minutes: the next message finds another way. */
+Test(punch, a_stream_that_has_gone_is_missed_by_nobody)
+{
+    napt_preset_config(NAPT_PRESET_UDP_BLOCKED, &left);
+    napt_preset_config(NAPT_PRESET_PORT_RESTRICTED, &right);
+    struct client_world *world = open_pair(5);
+    struct host *a = client_world_client(world, 0);
+    struct host *b = client_world_client(world, 1);
+    cr_assert(get_through(world));
+    client_world_run(world, 240 * CLIENT_SECOND);
+    cr_expect_eq(client_world_send(world, a, b), ERR_OK);
+    client_world_run(world, 240 * CLIENT_SECOND);
+    cr_expect_eq(client_world_send(world, b, a), ERR_OK);
+    client_world_close(world);
+}
