@@ -34,8 +34,13 @@ static void probe(struct nat *nat, const struct transport_session *session);
 uint64_t nat_on_silent(struct nat *nat, uint32_t index)
 {
     struct transport_session session;
-    if (nat->is_stopping || !transport_session_at(nat->transport, index, &session) ||
-        nat_work_of(nat) == NULL) {
+    if (nat->is_stopping || !transport_session_at(nat->transport, index, &session)) {
+        return 0;
+    }
+    if (nat->is_server && !session.is_client) {
+        return 0; /* It is where it was, and so are we. */
+    }
+    if (nat_work_of(nat) == NULL) {
         return 0;
     }
     if (!nat->is_server) {
@@ -43,9 +48,6 @@ uint64_t nat_on_silent(struct nat *nat, uint32_t index)
     }
     if (session.is_client) {
         return begin(nat, &session) ? NAT_RESCUE_US : 0;
-    }
-    if (nat->is_server) {
-        return 0; /* It is where it was, and so are we. */
     }
     const struct contact *contact = contact_at(nat->core->port, session.peer);
     struct transport_way way = {.addr = contact->addr, .path = session.path};
