@@ -244,6 +244,11 @@ void nat_on_punch(struct nat *nat, const struct message_from *from,
         memcmp(&nat->identity->id, &caller->id, sizeof caller->id) < 0) {
         return; /* Both began: the lower id's goes on. */
     }
+    bool is_again = punch->state == NAT_PUNCH_MEASURING && !punch->is_caller &&
+                    punch->from.session == from->session && punch->from.call == from->call;
+    if (is_again) {
+        return; /* The answer is under way. */
+    }
     call_end(punch);
     release_from(punch);
     nat->core->port->ops->intern_retain(nat->core->port, from->peer);
