@@ -254,6 +254,7 @@ if [ "$mode" != fast ]; then
     if [ "$mode" = nightly ]; then
         step natmapping tests/live/nat_mapping.sh
         step natkeep tests/live/nat_keep.sh
+        step natbirthday tests/live/nat_birthday.sh
         step_alone shaper tests/live/shaper.sh # It measures time.
     fi
 fi

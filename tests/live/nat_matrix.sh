@@ -7,6 +7,8 @@ set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/support/tap.sh
 . tests/support/tap.sh
+# shellcheck source=tests/support/odds.sh
+. tests/support/odds.sh
 # shellcheck source=tests/live/natlab.sh
 . tests/live/natlab.sh
 
@@ -143,37 +145,6 @@ matrix()
                 "${expected:other:1}" "${measured:other:1}"
         done
     done
-}
-
-# hits_wanted RUNS SOCKETS PROBES prints theory, and the least number of successes of so many
-# runs that lies in the binomial 99.9 % interval around it. 64512 ports (1024..65535) to draw from;
-# probes do not repeat themselves.
-hits_wanted()
-{
-    perl -e '
-        my ($runs, $sockets, $probes) = @ARGV;
-        my $miss = 1;
-        $miss *= 1 - $sockets / (64512 - $_) for 0 .. $probes - 1;
-        my ($failures, $term) = (0, (1 - $miss) ** $runs);
-        my $sum = $term;
-        while ($sum < 0.9995) {
-            $failures++;
-            $term *= ($runs - $failures + 1) / $failures * $miss / (1 - $miss);
-            $sum += $term;
-        }
-        printf "%.4f %d\n", 1 - $miss, $runs - $failures;
-    ' "$@"
-}
-
-# wilson SUCCESSES RUNS prints the 95 % score interval of the rate.
-wilson()
-{
-    perl -e '
-        my ($k, $n, $z) = (@ARGV, 1.96);
-        my $centre = ($k + $z * $z / 2) / ($n + $z * $z);
-        my $half = $z / ($n + $z * $z) * sqrt($k * ($n - $k) / $n + $z * $z / 4);
-        printf "%.3f..%.3f\n", $centre - $half, $centre + $half;
-    ' "$@"
 }
 
 birthday()
