@@ -8,7 +8,8 @@
  * tried, none meets with probability (1 - S/n)^P: 256 x 1024 of 64,512 leaves 1.7 %.
  *
  * Hundreds of entries in each box are many, so there is one at a time in a node, and only for a
- * pair that plain punching has failed for.
+ * pair that plain punching has failed for. And who asks for one has hundreds of datagrams sent to
+ * an address of its choice by a short message, so a node does it for others every 20 s at most.
  */
 #include "node/base/must.h"
 #include "node/nat/nat_parts.h"
@@ -18,6 +19,7 @@ enum {
     PAUSE_US = 20000,    /* and then a pause: 3,200 a second. */
     LEAD_US = 200000,    /* By which the openers come first. */
     ANSWER_US = 2000000, /* For what the last probes bring. */
+    AGAIN_US = 20000000, /* Between two that others ask for: HyperDHT's. */
     PORT_FIRST = 1024,   /* RFC 4787 section 4.2.1. */
     PORTS = 65536 - PORT_FIRST,
 };
@@ -43,8 +45,15 @@ bool nat_birthday_start(struct nat_punch *punch)
     if (work->birthday == NULL || work->birthday->punch != NULL) {
         return false;
     }
-    *work->birthday =
-        (struct nat_birthday){.punch = punch, .is_hard = class.is_dependent, .peer = peer};
+    uint64_t now_us = core_now(nat->core);
+    uint64_t asked_us = work->birthday->asked_us;
+    if (!punch->is_caller && asked_us != 0 && now_us - asked_us < AGAIN_US) {
+        return false;
+    }
+    *work->birthday = (struct nat_birthday){.punch = punch,
+                                            .asked_us = punch->is_caller ? asked_us : now_us,
+                                            .is_hard = class.is_dependent,
+                                            .peer = peer};
     nat->counts.birthdays_begun += punch->is_caller;
     timer_start(&nat->core->timers, &punch->timer, class.is_dependent ? 0 : LEAD_US, on_tick);
     return true;

@@ -209,6 +209,7 @@ struct nat_punch {
     uint16_t path;            /* MEASURING, and always of STREAMS: the socket that finds out. */
     struct message_from from; /* Of the PUNCH that waits for our answer; its peer is retained. */
     uint8_t round;            /* Of probes. */
+    uint8_t paid;             /* Probes that may still be sent: message_punch_probes. */
     uint8_t count;
     uint32_t rtt_us;
     uint64_t go_us;
@@ -225,6 +226,7 @@ struct nat_punch {
 
 struct nat_birthday {
     struct nat_punch *punch; /* NULL when there is none. */
+    uint64_t asked_us;       /* When somebody else wanted one last; 0: never. */
     uint16_t paths[NAT_SOCKETS_MAX];
     uint16_t path_count;
     uint16_t sent;

@@ -16,6 +16,7 @@
 
 #include "node/base/must.h"
 #include "node/nat/nat_parts.h"
+#include "node/transport/packet.h"
 
 enum {
     ROUND_MIN_US = 50000, /* RFC 8445's Ta, between two probes of everything. */
@@ -28,6 +29,11 @@ enum {
     MEET_MEASURE_US = 2500000, /* For a stream to come up and the answer to a probe. */
     MEET_ROUND_US = 500000,    /* Between calls to who has refused; TCP repeats others by itself. */
 };
+
+_Static_assert(MESSAGE_PROBE_LEN + PACKET_DATA_OVERHEAD == PUNCH_PROBE_LEN,
+               "that is what it costs");
+_Static_assert(PUNCH_PROBES_MAX *PUNCH_PROBE_LEN + PACKET_DATA_OVERHEAD <= MESSAGE_RELAYED_MAX,
+               "the longest goes over a circuit");
 
 static struct nat_punch *punch_with(const struct nat *nat, const struct node_id *id);
 static void restart(struct nat_punch *punch, enum nat_punch_kind kind);
@@ -210,6 +216,7 @@ static void predict(const struct nat *nat, const struct nat_class *class,
 static void take(struct nat_punch *punch, const struct message_punch *side)
 {
     punch->count = 0;
+    punch->paid = message_punch_probes(side->count);
     punch->peer_mapping = side->mapping;
     for (uint32_t i = 0; i < side->count; i++) {
         if (!transport_is_relayed(&side->candidates[i].addr)) {
@@ -314,7 +321,9 @@ static void go(struct nat_punch *punch, uint64_t delay_us)
         return;
     }
     punch->state = NAT_PUNCH_FIRING;
-    fire(punch, nat->config->opener_ttl);
+    if (punch->paid >= 2 * punch->count) { /* Else a probe for each is worth more. */
+        fire(punch, nat->config->opener_ttl);
+    }
     timer_start(&nat->core->timers, &punch->timer, delay_us, on_timer);
 }
 
@@ -377,6 +386,8 @@ static bool is_hard(uint8_t mapping)
            mapping == NAT_MAPPING_ADDRESS_AND_PORT_DEPENDENT;
 }
 
+/* No more than the message that named the candidates was long: they are the peer's word, and may be
+ * somebody else's addresses. */
 static void fire(struct nat_punch *punch, uint8_t ttl)
 {
     struct nat *nat = punch->nat;
@@ -387,7 +398,8 @@ static void fire(struct nat_punch *punch, uint8_t ttl)
         }
         return;
     }
-    for (uint32_t i = 0; i < punch->count; i++) {
+    for (uint32_t i = 0; i < punch->count && punch->paid > 0; i++) {
+        punch->paid--;
         struct transport_way way = {.addr = punch->candidates[i].addr, .ttl = ttl};
         if (nat_may_probe(nat, &way.addr)) {
             (void)transport_probe(nat->transport, punch->session, &way);

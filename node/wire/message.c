@@ -677,10 +677,20 @@ static void decode_connected(struct port *port, struct reader *reader,
     connected->circuit = read_u32(reader);
 }
 
+/* What follows the `len` bytes of the body. */
+static size_t punch_padding(const struct message_punch *punch, size_t len)
+{
+    size_t len_min = (size_t)message_punch_probes(punch->count) * PUNCH_PROBE_LEN;
+    len += MESSAGE_HEADER_LEN;
+    return len < len_min ? len_min - len : 0;
+}
+
 static void encode_punch(const struct port *port, struct writer *writer,
                          const struct message_punch *punch)
 {
     (void)port;
+    static const uint8_t padding[PUNCH_PROBES_MAX * PUNCH_PROBE_LEN];
+    const uint8_t *start = writer->next;
     write_u8(writer, punch->round);
     write_u8(writer, punch->mapping);
     write_u8(writer, punch->filtering);
@@ -689,11 +699,13 @@ static void encode_punch(const struct port *port, struct writer *writer,
         write_u8(writer, punch->candidates[i].type);
         write_addr(writer, &punch->candidates[i].addr);
     }
+    write_bytes(writer, padding, punch_padding(punch, (size_t)(writer->next - start)));
 }
 
 static void decode_punch(struct port *port, struct reader *reader, struct message_punch *punch)
 {
     (void)port;
+    const uint8_t *start = reader->next;
     punch->round = read_u8(reader);
     punch->mapping = read_u8(reader);
     punch->filtering = read_u8(reader);
@@ -703,6 +715,9 @@ static void decode_punch(struct port *port, struct reader *reader, struct messag
         punch->candidates[i].type = read_u8(reader);
         reader->bad |= punch->candidates[i].type >= CANDIDATE_TYPE_COUNT;
         read_addr(reader, &punch->candidates[i].addr);
+    }
+    if (!reader->bad) {
+        read_padding(reader, punch_padding(punch, (size_t)(reader->next - start)));
     }
 }
 

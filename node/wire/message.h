@@ -301,14 +301,20 @@ enum candidate_type {
     CANDIDATE_TYPE_COUNT
 };
 
-enum { PUNCH_CANDIDATES_MAX = 12 };
+enum {
+    PUNCH_CANDIDATES_MAX = 12,
+    PUNCH_PROBES_EACH = 5, /* To a candidate: an opener, and four rounds. */
+    PUNCH_PROBES_MAX = 16, /* What the longest message over a circuit pays for. */
+    PUNCH_PROBE_LEN = 69,  /* A PROBE, with the bytes that the session puts around it. */
+};
 
 struct candidate {
     uint8_t type; /* enum candidate_type */
     struct port_addr addr;
 };
 
-/* Where I can perhaps be reached, and how the box in front of me behaves (node/nat/classify.h). */
+/* Where I can perhaps be reached, and how the box in front of me behaves (node/nat/classify.h). As
+ * long as all probes together that it may have somebody send: the candidates may be anybody's. */
 struct message_punch {
     uint8_t round;
     uint8_t mapping;
@@ -316,6 +322,13 @@ struct message_punch {
     uint8_t count;
     struct candidate candidates[PUNCH_CANDIDATES_MAX];
 };
+
+/* Of so many candidates. */
+static inline uint8_t message_punch_probes(uint8_t candidates)
+{
+    unsigned probes = PUNCH_PROBES_EACH * (unsigned)candidates;
+    return (uint8_t)(probes < PUNCH_PROBES_MAX ? probes : PUNCH_PROBES_MAX);
+}
 
 /* The answer has the same shape. */
 struct message_punching {

@@ -4,7 +4,7 @@
  * A client behind a box writes to a server, and is struck dead as its box gets another address: the
  * server sees a session it knows come from where it has never sent anything, and nobody there ever
  * answers. Handshakes: tests/unit/node_transport/test_amplification.c. What DIAL and PUNCH have
- * somebody send goes to addresses named in them, not to where they came from: docs/modules/nat.md.
+ * somebody send goes to addresses named in them, not to where they came from: test_named.c.
  */
 #include <criterion/criterion.h>
 
