@@ -29,7 +29,7 @@ enum {
     NAT_MEET_MAX = 4, /* Candidates that are called: its own addresses, and as the relay sees it. */
     NAT_PORTS_ASKED = 3, /* New mappings in a row: enough to see them count. */
     NAT_KEPT_MAX = 16,
-    NAT_REFUSERS_MAX = 8,
+    NAT_REFUSERS_MAX = 32, /* Whole networks may be full of clients. */
     NAT_PULSES_MAX = 16,
     NAT_RESCUE_US = 4000000, /* Three seconds are the aim. */
 };

@@ -42,8 +42,9 @@ void nat_stun_close(struct nat *nat)
 
 bool nat_stun_hear(struct nat *nat, int path, const struct port_addr *from, struct slice bytes)
 {
-    const struct nat_stun_role *role = nat->work != NULL ? nat->work->stun_role : NULL;
-    if (role == NULL || path == PORT_MAIN_PATH) {
+    bool is_extra = path != PORT_MAIN_PATH && nat->work != NULL;
+    const struct nat_stun_role *role = is_extra ? nat->work->stun_role : NULL;
+    if (role == NULL) {
         return false;
     }
     uint8_t local = STUN_OTHER_PORT;
@@ -133,7 +134,7 @@ static void close_all(struct nat *nat, struct nat_stun_role *role)
 {
     struct port *port = nat->core->port;
     role->server.has_other = false;
-    for (uint8_t local = STUN_OTHER_PORT; local < STUN_LOCALS; local++) {
+    for (uint32_t local = STUN_OTHER_PORT; local < STUN_LOCALS; local++) {
         if (role->paths[local] != PORT_MAIN_PATH) {
             port->ops->path_close(port, role->paths[local]);
             role->paths[local] = PORT_MAIN_PATH;
