@@ -395,6 +395,13 @@ static bool is_to_hand_over(const struct dht *dht, const struct dht_held *held, 
     if (held->is_cached) {
         return false;
     }
+    /* Whoever is in the key's bucket shares a bit more with the key than we do: all of them are
+     * nearer. Most records end here. */
+    uint32_t bucket = dht_table_bucket_of(&dht->table, &held->key);
+    if (bucket < DHT_BUCKETS - 1 &&
+        dht_table_bucket_count(&dht->table, bucket) > HOLDER_HANDOVER_RANK) {
+        return false;
+    }
     const struct port *port = dht->core->port;
     uint32_t nearest[DHT_K_MAX];
     uint32_t found = dht_table_nearest(&dht->table, &held->key, nearest, dht->config->k);

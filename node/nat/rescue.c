@@ -27,6 +27,7 @@ enum {
 static bool begin(struct nat *nat, const struct transport_session *session);
 static struct nat_attempt *rescue_of(const struct nat *nat, uint32_t session);
 static void on_rescued(void *owner, uint32_t tag, int status, uint32_t peer, enum nat_step step);
+static bool has_pulse(const struct nat_work *work, uint32_t session);
 static void look(struct nat *nat, const struct transport_session *session);
 static struct nat_pulse *pulse_of(struct nat *nat, uint32_t session);
 static void probe(struct nat *nat, const struct transport_session *session);
@@ -170,10 +171,23 @@ void nat_pulses_tick(struct nat *nat)
     work->pulses_us = now_us;
     for (uint32_t place = 0;
          !nat->is_server && transport_session_next(nat->transport, &place, &session);) {
+        bool is_silent = now_us - session.heard_us >= SILENT_US;
+        if (is_silent && !has_pulse(work, session.index)) {
+            continue; /* Most are, and where they lead is far off in memory. */
+        }
         if (!transport_is_relayed(&contact_at(nat->core->port, session.peer)->addr)) {
             look(nat, &session);
         }
     }
+}
+
+static bool has_pulse(const struct nat_work *work, uint32_t session)
+{
+    bool has_one = false;
+    for (uint32_t i = 0; i < NAT_PULSES_MAX; i++) {
+        has_one |= work->pulses[i].session == session;
+    }
+    return has_one;
 }
 
 static void look(struct nat *nat, const struct transport_session *session)

@@ -202,12 +202,13 @@ enum route_end {
 
 /* What few hosts have; the others keep to their cache lines. */
 struct host_extra {
-    uint32_t box;                          /* It stands behind; WORLD_BOX_NONE. */
+    /* What every datagram asks for lies together. */
+    uint32_t box; /* It stands behind; WORLD_BOX_NONE. */
+    uint32_t next_free;
+    struct host_streams *streams;          /* NULL: none is open. */
     uint64_t paths[HOST_PATHS_MAX / 64];   /* Bit p - 1: extra path p is a UDP socket, */
     uint64_t carried[HOST_PATHS_MAX / 64]; /* or a stream. */
     uint16_t path_last;                    /* Socket opened last. */
-    struct host_streams *streams;          /* NULL: none is open. */
-    uint32_t next_free;
 };
 
 /* Events on their way from one shard to another. */
