@@ -15,6 +15,13 @@
 #include "node/base/must.h"
 #include "node/nat/nat_parts.h"
 
+enum {
+    PORT_USER_FIRST = 1024,
+    MULTICAST_V4_FIRST = 224, /* And what is reserved behind it. */
+    MULTICAST_V6 = 0xff,
+};
+
+static bool may_be_called(const struct port_addr *addr);
 static void call(struct nat_punch *punch, uint32_t number);
 
 bool nat_meet_measure(struct nat_punch *punch)
@@ -58,11 +65,27 @@ void nat_meet_gather(const struct nat_punch *punch, struct message_punch *side)
 void nat_meet_fire(struct nat_punch *punch)
 {
     for (uint32_t i = 0; i < punch->count && i < NAT_MEET_MAX && punch->is_seen; i++) {
-        if (punch->streams[i] == PORT_MAIN_PATH &&
-            nat_may_probe(punch->nat, &punch->candidates[i].addr)) {
+        const struct port_addr *addr = &punch->candidates[i].addr;
+        if (punch->streams[i] == PORT_MAIN_PATH && may_be_called(addr) &&
+            nat_may_probe(punch->nat, addr)) {
             call(punch, i);
         }
     }
+}
+
+/* Candidates are the peer's word: no stranger has us call what listens on this machine for this
+ * machine alone, or a system port (RFC 6335 section 6), which no caller's own ever is. */
+static bool may_be_called(const struct port_addr *addr)
+{
+    static const uint8_t none[16];
+    const uint8_t *ip = addr->ip;
+    if (addr->port[0] < PORT_USER_FIRST >> 8) {
+        return false;
+    }
+    if (port_addr_is_v4(addr)) {
+        return ip[12] != 0 && ip[12] != 127 && ip[12] < MULTICAST_V4_FIRST;
+    }
+    return ip[0] != MULTICAST_V6 && memcmp(ip, none, sizeof none - 1) != 0;
 }
 
 /* What is sent before the stream is up waits for it. */

@@ -18,8 +18,10 @@ enum {
     DIALS_AT_ONCE = 8,      /* NAT_DIALS_MAX: each lasts a second, for nobody answers. */
     DIALS_PER_MINUTE = 200, /* 100 at once, and 100 that a peer may have in a minute. */
     PORTS_TRIED = 1024,
-    PLAIN = 0, /* PUNCH's round: NAT_PUNCH_PLAIN, */
-    MANY = 1,  /* and NAT_PUNCH_MANY. */
+    PLAIN = 0,         /* PUNCH's round: NAT_PUNCH_PLAIN, */
+    MANY = 1,          /* NAT_PUNCH_MANY, */
+    STREAMS = 2,       /* and NAT_PUNCH_STREAMS. */
+    CALLS_MAX = 4 * 4, /* NAT_MEET_MAX, and four rounds. */
 };
 
 static struct client_world *world;
@@ -28,6 +30,7 @@ static struct host *asked;
 static struct host *victim;
 static struct node_config foreign;
 static uint32_t datagrams;
+static uint32_t segments; /* Of streams. */
 static uint64_t bytes;
 
 static void on_dispatched(void *arg, const struct event *event, uint32_t kind, struct slice text,
@@ -39,6 +42,7 @@ static void on_dispatched(void *arg, const struct event *event, uint32_t kind, s
         datagrams++;
         bytes += text.len;
     }
+    segments += kind == HOST_EVENT_STREAM && event->destination == victim->index;
 }
 
 /* The attacker has a session with a client, over a circuit that it does not leave, or with a
@@ -122,6 +126,37 @@ Test(named, by_punch_cost_what_they_get)
         cr_expect_leq(bytes, paid, "%u candidates: %u bytes for %u", count, (unsigned)bytes,
                       (unsigned)paid);
     }
+    client_world_close(world);
+}
+
+static void call_from(uint16_t port_first)
+{
+    struct message request = {.kind = MESSAGE_PUNCH,
+                              .punch = {.round = STREAMS, .count = PUNCH_CANDIDATES_MAX}};
+    for (uint32_t i = 0; i < PUNCH_CANDIDATES_MAX; i++) {
+        struct candidate *candidate = &request.punch.candidates[i];
+        candidate->addr = victim->port.local;
+        candidate->addr.port[0] = (uint8_t)((port_first + i) >> 8);
+        candidate->addr.port[1] = (uint8_t)(port_first + i);
+    }
+    segments = 0;
+    host_enter(attacker, ask, &request);
+    client_world_run(world, CLIENT_SECOND);
+    host_enter(attacker, say_go, NULL);
+    client_world_run(world, 10 * CLIENT_SECOND);
+}
+
+/* A call is 60 bytes at most, and refused by all ports but one: 16 are less than what the PUNCH
+ * has been padded to. */
+Test(named, by_streams_are_called_a_few_times)
+{
+    open_world(true, 0);
+    call_from(HOST_PORT + 1);
+    cr_expect_gt(segments, 0);
+    cr_expect_leq(segments, CALLS_MAX, "%u", segments);
+    cr_expect_leq(60 * CALLS_MAX, PUNCH_PROBES_MAX * PUNCH_PROBE_LEN);
+    call_from(80);
+    cr_expect_eq(segments, 0, "system ports are nobody's to call: %u", segments);
     client_world_close(world);
 }
 
