@@ -488,6 +488,10 @@ notifications()
 shell()
 {
     local folder=$live_folder/shell
+    if ! script -qefc true /dev/null >/dev/null 2>&1 </dev/null; then
+        tap_skip 'a node on a terminal' 'no pseudo terminal can be had here'
+        return
+    fi
     mkdir -p "$folder"
     mkfifo "$folder/keys"
     TERM=vt100 script -qefc "exec '$live_node' --http off --host $(live_addr 8) \
