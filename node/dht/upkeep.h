@@ -2,9 +2,11 @@
  *
  *      start -> known peers, bootstrap addresses -> FIND_NODE(self) -> self lookup
  *            -> the three farthest buckets at once -> the others, spread over join_spread_us
+ *            a client: all of them spread; the far ones at once when it begins to serve
  *            -> fewer than k contacts: other known peers, another self lookup a little later
  *      refresh timer -> a random id of the next bucket, or our own -> node lookup
- *      check timer   -> one that has failed once, or the most silent of the next bucket -> ping
+ *      check timer   -> one that has failed once, or the most silent of the next bucket -> ping;
+ *                       a client less often
  *
  * Bounded: one refresh and one check at a time. A join that reaches nobody is tried again with
  * capped exponential back-off and jitter, for ever; so is a node whose table ran empty.

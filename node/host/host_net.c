@@ -101,9 +101,10 @@ int host_path_open(struct port *port, enum port_carrier carrier, const struct po
     if (carrier != PORT_UDP) {
         return host_carrier_open(host, path, carrier, hint, remote);
     }
-    struct port_addr local = port->local;
-    memset(local.port, 0, sizeof local.port);
-    local = hint != NULL ? *hint : local;
+    struct port_addr local = hint != NULL ? *hint : port->local;
+    if (hint == NULL) {
+        memset(local.port, 0, sizeof local.port);
+    }
     union socket_address at;
     host_addr_to_socket(&local, host->main->is_v4, &at);
     /* Descriptors may have run out, or the hint is not ours or taken: no path, and no harm. */

@@ -104,7 +104,8 @@ static void call(struct nat_punch *punch, uint32_t number)
 
 struct nat_punch *nat_meet_of(const struct nat *nat, int path)
 {
-    for (uint16_t place = 0; nat->work != NULL && place < nat->work->punches.made; place++) {
+    uint16_t made = nat->work != NULL && path != PORT_MAIN_PATH ? nat->work->punches.made : 0;
+    for (uint16_t place = 0; place < made; place++) {
         struct nat_punch *punch = pool_peek(&nat->work->punches, place);
         if (punch == NULL || punch->state == NAT_PUNCH_FREE || punch->kind != NAT_PUNCH_STREAMS) {
             continue;

@@ -279,6 +279,7 @@ void nat_path_keep(struct nat *nat, uint32_t session, uint16_t path)
         if (nat->work->kept[i].path == PORT_MAIN_PATH) {
             nat->work->kept[i].session = session;
             nat->work->kept[i].path = path;
+            nat_watch(nat);
             return;
         }
     }
@@ -370,11 +371,11 @@ static void on_tick(struct timer *timer)
     nat_pulses_tick(nat);
     nat_paths_tick(nat);
     nat_carrier_tick(nat);
-    if (!nat->is_server ||
-        work->ends.count + work->reservations.count + work->crossings.count > 0) {
+    bool is_due_soon = is_busy(work);
+    if (!nat->is_server || is_due_soon || work->ends.count + work->reservations.count > 0) {
         uint64_t now_us = core_now(nat->core);
         uint64_t links_us = nat->is_server ? PORT_NEVER : nat_links_next_us(nat);
-        uint64_t due_us = now_us + (is_busy(work) ? TICK_US : IDLE_TICK_US);
+        uint64_t due_us = now_us + (is_due_soon ? TICK_US : IDLE_TICK_US);
         due_us = links_us < due_us ? links_us : due_us;
         nat_watch_by(nat, due_us > now_us ? due_us : now_us + TICK_US);
     }

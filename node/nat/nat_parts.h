@@ -497,7 +497,7 @@ void nat_attempt_finish(struct nat_attempt *attempt, int status);
 void nat_attempt_settle(struct nat_attempt *attempt);
 void nat_attempt_close(struct nat_attempt *attempt);
 
-/* rescue.c: once a second. */
+/* rescue.c: with every tick, though no more than once a second. */
 void nat_pulses_tick(struct nat *nat);
 /* Others see us elsewhere: what is in use has to move. */
 void nat_on_renumbered(struct nat *nat);

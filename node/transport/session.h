@@ -8,10 +8,11 @@
  *                      replaced            was under way is still received for SESSION_DRAIN_US
  *
  * So a peer has at most two epochs of keys, each a session of its own. Established and draining
- * sessions form one class, ordered by last use. Strangers have a quarter of the table, ordered by
- * age: they may push out idle sessions until that share is full and each other from then on.
- * Opening sessions are in neither class: calls hold them. The order is a stamp for each place in an
- * array of its own: who is oldest is asked once for a session, who was used for every datagram.
+ * sessions form one class, ordered by last use, those that are pinned another that makes no room.
+ * Strangers have a quarter of the table, ordered by age: they may push out idle sessions until that
+ * share is full and each other from then on. Opening sessions are in neither class: calls hold
+ * them. The order is a stamp for each place in an array of its own: who is oldest is asked once for
+ * a session, who was used for every datagram.
  *
  * An index on the wire is the place in the pool (low half) and a number that changes with every use
  * of the place (high half), so that what comes late finds nobody.

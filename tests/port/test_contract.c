@@ -431,6 +431,7 @@ Test(port, a_carrier_is_there_or_said_to_be_unsupported)
 
 struct carriage {
     enum port_carrier carrier;
+    const struct port_addr *from; /* NULL: any port. */
     struct port_addr to;
     int path;
 };
@@ -438,8 +439,10 @@ struct carriage {
 static void open_carrier(struct probe *p, void *arg)
 {
     struct carriage *carriage = arg;
-    carriage->path = p->port->ops->path_open(p->port, carriage->carrier, NULL, &carriage->to);
-    cr_assert_eq(p->path_event_count, 0u, "an event inside the entry");
+    unsigned before = p->path_event_count;
+    carriage->path =
+        p->port->ops->path_open(p->port, carriage->carrier, carriage->from, &carriage->to);
+    cr_assert_eq(p->path_event_count, before, "an event inside the entry");
 }
 
 static bool has_event(void *arg)
@@ -480,18 +483,6 @@ static void carry(enum port_carrier carrier)
     }
 }
 
-struct twin {
-    struct port_addr from;
-    struct port_addr to;
-    int path;
-};
-
-static void open_twin(struct probe *p, void *arg)
-{
-    struct twin *twin = arg;
-    twin->path = p->port->ops->path_open(p->port, PORT_TCP, &twin->from, &twin->to);
-}
-
 /* As the far end sees it, where no box is in between. */
 Test(port, a_stream_may_have_its_port_chosen_and_tells_it)
 {
@@ -506,8 +497,8 @@ Test(port, a_stream_may_have_its_port_chosen_and_tells_it)
     cr_assert(port_host_run(hosts, has_received, &(unsigned){1}, LIMIT));
     cr_assert(port_addr_equal(&probe(1)->datagrams[0].from, &told.addr));
 
-    struct twin twin = {.from = told.addr, .to = probe(1)->port->local};
-    port_host_enter(hosts, 0, open_twin, &twin);
+    struct carriage twin = {.carrier = PORT_TCP, .from = &told.addr, .to = probe(1)->port->local};
+    port_host_enter(hosts, 0, open_carrier, &twin);
     cr_assert_lt(twin.path, 0, "both its ends are in use");
 }
 

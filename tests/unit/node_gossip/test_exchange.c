@@ -436,13 +436,19 @@ static void run_one_exchange(void)
     cr_assert_eq(mesh_sent_count(MESSAGE_EXCHANGE, 0), 1);
 }
 
-Test(exchange, hearsay_gets_a_few_candidates_pinged_and_only_round_trips_enter_them)
+/* Node 1 names ten others. */
+static void open_with_hearsay(void)
 {
     static struct message_contacts forged;
     open_with_forgeries(12, &forged);
     for (uint32_t i = 2; i < 12; i++) {
         add(&forged, mesh.nodes[i].contact);
     }
+}
+
+Test(exchange, hearsay_gets_a_few_candidates_pinged_and_only_round_trips_enter_them)
+{
+    open_with_hearsay();
     mesh.nodes[3].is_dead = true;
     run_one_exchange();
     cr_assert_eq(mesh_sent_count(MESSAGE_PING, 0), ordinary.candidates_per_exchange);
@@ -453,11 +459,7 @@ Test(exchange, hearsay_gets_a_few_candidates_pinged_and_only_round_trips_enter_t
 
 Test(exchange, who_seeks_nobody_pings_nobody)
 {
-    static struct message_contacts forged;
-    open_with_forgeries(12, &forged);
-    for (uint32_t i = 2; i < 12; i++) {
-        add(&forged, mesh.nodes[i].contact);
-    }
+    open_with_hearsay();
     mesh.nodes[0].is_content = true;
     run_one_exchange();
     cr_assert_eq(mesh_sent_count(MESSAGE_PING, 0), 0);
